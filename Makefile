@@ -1,0 +1,43 @@
+# Graphbed: `make quickstart` and `make test` are the two to know.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup quickstart test lint protos docs clean
+
+help: ## show the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## make .venv with everything and compile the kernels
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Graphbed needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt 'torch==2.13.0'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+quickstart: setup ## train, evaluate and query a real graph with embedded defaults
+	$(BIN)/graphbed quickstart
+
+test: setup ## all tests, with real Redis and S3 servers
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: setup ## ruff, mypy --strict, import-linter, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/protos.py --check
+	$(BIN)/python tools/config_docs.py --check
+
+protos: setup ## regenerate graphbed/v1 from protos/
+	$(BIN)/python tools/protos.py
+
+docs: setup ## regenerate docs/config.md and docs/job.schema.json
+	$(BIN)/python tools/config_docs.py
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) runs build *.egg-info

@@ -1,0 +1,1 @@
+"""Typed clients of the three servers, with deadlines and retries."""

@@ -1,0 +1,1 @@
+"""The job's configuration: one YAML file, every key documented, unknown keys refused."""

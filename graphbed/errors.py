@@ -1,0 +1,172 @@
+"""The catalogue of errors: one class each, with the gRPC code, a stable reason, and one public sentence."""
+
+from typing import ClassVar
+
+from grpc import StatusCode
+
+
+class GraphbedError(Exception):
+    """Something went wrong inside Graphbed; the log of the process that raised it says more.
+
+    Facts are keyword arguments: they become attributes, travel over the wire, and fill the public message. The first
+    paragraph of each subclass's docstring is that message; `{name}` in it stands for the fact `name`.
+    """
+
+    code: ClassVar[StatusCode] = StatusCode.INTERNAL
+    reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, **facts: object) -> None:
+        self.facts: dict[str, str] = {name: str(value) for name, value in facts.items()}
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        sentence = " ".join((type(self).__doc__ or "").split("\n\n")[0].split())
+        named = {name for name in self.facts if "{" + name + "}" in sentence}
+        for name in named:
+            sentence = sentence.replace("{" + name + "}", self.facts[name])
+        rest = ", ".join(f"{name}={value}" for name, value in self.facts.items() if name not in named)
+        return f"{sentence} ({rest})" if rest else sentence
+
+
+class InputError(GraphbedError):
+    """{what}"""
+
+    code, reason = StatusCode.INVALID_ARGUMENT, "BAD_INPUT"
+
+
+class BadConfig(GraphbedError):
+    """The configuration is not valid: {what}"""
+
+    code, reason = StatusCode.INVALID_ARGUMENT, "BAD_CONFIG"
+
+
+class BadName(GraphbedError):
+    """The name {name} cannot be used: 1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', beginning with a letter or digit."""
+
+    code, reason = StatusCode.INVALID_ARGUMENT, "BAD_NAME"
+
+
+class BadReceipt(GraphbedError):
+    """The receipts of the commit are not those the lease asks for: {what}"""
+
+    code, reason = StatusCode.INVALID_ARGUMENT, "BAD_RECEIPT"
+
+
+class BadPartition(GraphbedError):
+    """The bytes are not a partition file of the expected shape: {what}"""
+
+    code, reason = StatusCode.INVALID_ARGUMENT, "BAD_PARTITION"
+
+
+class NotFinite(GraphbedError):
+    """A number became NaN or infinite in {where}; nothing of it was kept. A lower learning rate usually helps."""
+
+    code, reason = StatusCode.INVALID_ARGUMENT, "NOT_FINITE"
+
+
+class ConfigDiffers(GraphbedError):
+    """The job {job} exists with another configuration: {keys}. Give the job another name, or put the old value back."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "CONFIG_DIFFERS"
+
+
+class GraphMissing(GraphbedError):
+    """The graph {graph} is not in the store {store}; run `graphbed ingest` first."""
+
+    code, reason = StatusCode.NOT_FOUND, "GRAPH_MISSING"
+
+
+class JobUnknown(GraphbedError):
+    """There is no job {job}; `graphbed status` lists the jobs."""
+
+    code, reason = StatusCode.NOT_FOUND, "JOB_UNKNOWN"
+
+
+class CheckpointMissing(GraphbedError):
+    """The job {job} has no checkpoint in {store} yet; train it first."""
+
+    code, reason = StatusCode.NOT_FOUND, "CHECKPOINT_MISSING"
+
+
+class LeaseLost(GraphbedError):
+    """The lease ran out or was given to another trainer; drop the work and acquire anew."""
+
+    code, reason = StatusCode.ABORTED, "LEASE_LOST"
+
+
+class TensorUnknown(GraphbedError):
+    """The tensor {name} was not declared."""
+
+    code, reason = StatusCode.NOT_FOUND, "TENSOR_UNKNOWN"
+
+
+class TensorDiffers(GraphbedError):
+    """The tensor {name} was declared before with another shape."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "TENSOR_DIFFERS"
+
+
+class PushMissing(GraphbedError):
+    """The parameter server does not hold this push; push again."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "PUSH_MISSING"
+
+
+class JobUnsettled(GraphbedError):
+    """The parameter server has just started and has not heard from the lock server about the job yet; try again."""
+
+    code, reason = StatusCode.UNAVAILABLE, "JOB_UNSETTLED"
+
+
+class TooLarge(GraphbedError):
+    """{what} is larger than allowed."""
+
+    code, reason = StatusCode.RESOURCE_EXHAUSTED, "TOO_LARGE"
+
+
+class ObjectMissing(GraphbedError):
+    """The object {key} is not in the store."""
+
+    code, reason = StatusCode.NOT_FOUND, "OBJECT_MISSING"
+
+
+class ObjectExists(GraphbedError):
+    """The object {key} exists and is never overwritten."""
+
+    code, reason = StatusCode.ALREADY_EXISTS, "OBJECT_EXISTS"
+
+
+class ObjectCorrupt(GraphbedError):
+    """The bytes of {key} are not the ones that were stored; they were refused."""
+
+    code, reason = StatusCode.DATA_LOSS, "OBJECT_CORRUPT"
+
+
+class StoreFull(GraphbedError):
+    """There is no room left in the store {store}; free some and run again, nothing was lost."""
+
+    code, reason = StatusCode.RESOURCE_EXHAUSTED, "STORE_FULL"
+
+
+class StoreUnavailable(GraphbedError):
+    """The store at {address} does not answer; check that it runs, the address, and the network."""
+
+    code, reason = StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"
+
+
+class StoreDenied(GraphbedError):
+    """The store at {address} refused the keys; check the access key, the secret key and their rights."""
+
+    code, reason = StatusCode.PERMISSION_DENIED, "STORE_DENIED"
+
+
+class StoreUnsafe(GraphbedError):
+    """The store at {address} overwrites objects that are to be created once; it cannot keep checkpoints."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "STORE_UNSAFE"
+
+
+class ServerUnreachable(GraphbedError):
+    """The {service} at {address} does not answer; check that it runs, the address, and the network."""
+
+    code, reason = StatusCode.UNAVAILABLE, "SERVER_UNREACHABLE"

@@ -1,0 +1,1 @@
+"""Embeddings and parameters of a checkpoint as files that other tools read."""

@@ -1,0 +1,1 @@
+"""From files of edges to an ingested graph in an object store."""

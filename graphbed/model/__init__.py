@@ -1,0 +1,1 @@
+"""The arithmetic: operators, comparators, losses, negatives, and the kernels that train with them."""

@@ -1,0 +1,1 @@
+"""The processes of Graphbed: run with `python -m services.<name>`, never imported by the library."""

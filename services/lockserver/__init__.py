@@ -1,0 +1,1 @@
+"""The lockserver: decides who trains what."""

@@ -1,0 +1,1 @@
+"""The paramserver: sums the parameter deltas of leases."""

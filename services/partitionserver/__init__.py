@@ -1,0 +1,1 @@
+"""The partitionserver: streams immutable partition versions in and out."""

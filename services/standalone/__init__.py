@@ -1,0 +1,1 @@
+"""The standalone: a whole cluster on one machine, from the same parts."""

@@ -1,0 +1,1 @@
+"""The trainer: trains leased buckets; keeps no state."""
