@@ -166,7 +166,37 @@ class StoreUnsafe(GraphbedError):
     code, reason = StatusCode.FAILED_PRECONDITION, "STORE_UNSAFE"
 
 
+class StateTooNew(GraphbedError):
+    """The state of {job} in {address} was written by a later version of Graphbed; run that version."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "STATE_TOO_NEW"
+
+
+class StateCorrupt(GraphbedError):
+    """The state of {job} in {address} cannot be understood; it was left as it is."""
+
+    code, reason = StatusCode.DATA_LOSS, "STATE_CORRUPT"
+
+
+class StateContended(GraphbedError):
+    """The state of {job} was changed by others too often at once; try again."""
+
+    code, reason = StatusCode.UNAVAILABLE, "STATE_CONTENDED"
+
+
+class ManifestForeign(GraphbedError):
+    """The checkpoint {sequence} of {job} does not follow from its state; somebody else wrote it, or the state is old."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "MANIFEST_FOREIGN"
+
+
 class ServerUnreachable(GraphbedError):
     """The {service} at {address} does not answer; check that it runs, the address, and the network."""
 
     code, reason = StatusCode.UNAVAILABLE, "SERVER_UNREACHABLE"
+
+
+class ServerFailed(GraphbedError):
+    """The {service} at {address} failed: {what}"""
+
+    code, reason = StatusCode.INTERNAL, "SERVER_FAILED"

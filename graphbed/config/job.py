@@ -7,9 +7,18 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from graphbed.errors import BadName
 from graphbed.graph.names import check_name
 
-Name = Annotated[str, AfterValidator(check_name)]
+
+def _name(text: str) -> str:
+    try:
+        return check_name(text)
+    except BadName as error:  # as ValueError it is reported with the key that holds the name
+        raise ValueError(str(error)) from None
+
+
+Name = Annotated[str, AfterValidator(_name)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -82,7 +91,8 @@ class EdgeFiles(Section):
     """The files of one split and how to read them."""
 
     files: Annotated[list[str], Field(min_length=1)]
-    """Paths of tab-separated files, plain or gzip (.gz); relative ones are looked up beside the configuration file."""
+    """Paths of tab-separated files of UTF-8 text, plain, gzip (.gz) or xz (.xz); relative ones are looked up beside the
+    configuration file."""
     columns: list[str] = ["lhs", "relation", "rhs"]
     """What each column holds: lhs, relation, rhs, weight, or "-" for a column to skip. Without a relation column there
     must be exactly one entry in `relations`, and it must not be "*"."""
@@ -210,7 +220,17 @@ class JobConfig(Section):
             if relation.operator is Operator.COMPLEX_DIAGONAL and self.dimension % 2:
                 raise ValueError(f"dimension: {self.dimension} is odd, and complex_diagonal needs an even one")
         self._partition_counts()
+        self._columns_name_relations()
         return self
+
+    def _columns_name_relations(self) -> None:
+        single = len(self.relations) == 1 and self.relations[0].name != ANY_RELATION
+        for split, files in self.edges.items():
+            if "relation" not in files.columns and not single:
+                raise ValueError(
+                    f"edges.{split}.columns: there is no relation column, so `relations` must have exactly one entry, "
+                    f"and its name must not be {ANY_RELATION}"
+                )
 
     def _partition_counts(self) -> None:
         for side in ("lhs", "rhs"):

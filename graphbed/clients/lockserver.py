@@ -1,0 +1,141 @@
+"""The trainer's and the command line's way to the lock server."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self, TypeVar
+
+from google.protobuf.message import Message
+
+from graphbed.graph.partition import Partition
+from graphbed.rpc.call import call
+from graphbed.rpc.channel import open_channel
+from graphbed.storage.receipt import Receipt
+from graphbed.v1 import common_pb2, lockserver_pb2, lockserver_pb2_grpc
+
+Answer = TypeVar("Answer")
+
+SERVICE = "lockserver"
+
+DEADLINE_SECONDS: Mapping[str, float] = {
+    "Acquire": 5.0,
+    "Renew": 5.0,
+    # A commit may wait for a manifest, and that for the object store.
+    "Commit": 20.0,
+    "Release": 5.0,
+    "Submit": 30.0,
+    "Cancel": 20.0,
+    "GetJob": 5.0,
+    "ListJobs": 5.0,
+}
+"""How long each call may take; a Renew within its lease's ttl/6, if that is less."""
+
+
+class LockServerClient:
+    """Calls of the lock server, each with a deadline. Safe for concurrent threads.
+
+    Every method raises ServerUnreachable with the address if the server does not answer in time, and StoreUnavailable
+    if the server cannot reach its own stores; both mean: try again with the same request id.
+    """
+
+    def __init__(self, address: str) -> None:
+        """`address` is host:port; connects at the first call. Raises InputError if it is malformed."""
+        self.address = address
+        self._channel = open_channel(address)
+        self._stub = lockserver_pb2_grpc.LockServerStub(self._channel)
+
+    def acquire(self, trainer_id: str, request_id: str) -> lockserver_pb2.AcquireResponse:
+        """Ask for work: a grant, or how long to wait."""
+        request = lockserver_pb2.AcquireRequest(trainer_id=trainer_id, request_id=request_id)
+        return self._call("Acquire", self._stub.Acquire, request)
+
+    def renew(
+        self,
+        trainer_id: str,
+        lease_id: str,
+        progress: lockserver_pb2.Progress | None = None,
+        *,
+        ttl_seconds: float | None = None,
+    ) -> lockserver_pb2.RenewResponse:
+        """Prove that the trainer lives; waits at most a sixth of `ttl_seconds`. Raises LeaseLost."""
+        request = lockserver_pb2.RenewRequest(trainer_id=trainer_id, lease_id=lease_id, progress=progress)
+        sixth = None if ttl_seconds is None else ttl_seconds / 6
+        return self._call("Renew", self._stub.Renew, request, at_most=sixth)
+
+    def commit(
+        self,
+        trainer_id: str,
+        request_id: str,
+        lease_id: str,
+        versions: Sequence[tuple[Partition, Receipt]],
+        parameters: Receipt | None,
+        stats: lockserver_pb2.LeaseStats,
+    ) -> None:
+        """Make the stored versions current and the buckets done. Raises LeaseLost, BadReceipt."""
+        request = lockserver_pb2.CommitRequest(
+            trainer_id=trainer_id,
+            request_id=request_id,
+            lease_id=lease_id,
+            versions=[
+                common_pb2.PartitionVersion(
+                    partition=common_pb2.Partition(entity_type=partition.entity_type, index=partition.index),
+                    version=receipt.to_proto(),
+                )
+                for partition, receipt in versions
+            ],
+            parameters=None if parameters is None else parameters.to_proto(),
+            stats=stats,
+        )
+        self._call("Commit", self._stub.Commit, request)
+
+    def release(
+        self,
+        trainer_id: str,
+        request_id: str,
+        lease_id: str,
+        reason: "lockserver_pb2.ReleaseReason.ValueType",
+        detail: str = "",
+    ) -> None:
+        """Hand the lease back; `detail` is one line for people. Raises LeaseLost."""
+        request = lockserver_pb2.ReleaseRequest(
+            trainer_id=trainer_id, request_id=request_id, lease_id=lease_id, reason=reason, detail=detail
+        )
+        self._call("Release", self._stub.Release, request)
+
+    def submit(self, config_yaml: str) -> tuple[str, bool]:
+        """Add a job: its name, and whether it is new. Raises BadConfig, ConfigDiffers, GraphMissing."""
+        request = lockserver_pb2.SubmitRequest(config_yaml=config_yaml)
+        reply = self._call("Submit", self._stub.Submit, request)
+        return reply.job, reply.created
+
+    def cancel(self, job: str) -> None:
+        """End a job for good. Raises JobUnknown."""
+        self._call("Cancel", self._stub.Cancel, lockserver_pb2.CancelRequest(job=job))
+
+    def get_job(self, job: str) -> lockserver_pb2.GetJobResponse:
+        """All that is known of a job. Raises JobUnknown."""
+        return self._call("GetJob", self._stub.GetJob, lockserver_pb2.GetJobRequest(job=job))
+
+    def list_jobs(self) -> list[lockserver_pb2.JobSummary]:
+        """All jobs of the cluster."""
+        return list(self._call("ListJobs", self._stub.ListJobs, lockserver_pb2.ListJobsRequest()).jobs)
+
+    def close(self) -> None:
+        """Close the connection; running calls end with ServerUnreachable."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(
+        self, name: str, method: Callable[..., Answer], request: Message, *, at_most: float | None = None
+    ) -> Answer:
+        seconds = DEADLINE_SECONDS[name]
+        return call(
+            method,
+            request,
+            seconds=seconds if at_most is None else min(seconds, at_most),
+            service=SERVICE,
+            address=self.address,
+        )

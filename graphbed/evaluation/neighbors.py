@@ -1,0 +1,60 @@
+"""The nearest entities of one, and the likeliest completions of an edge."""
+
+# Shapes: V candidates of one block, D dimension.
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from graphbed.config.job import Comparator
+from graphbed.errors import InputError
+from graphbed.evaluation.ranking import blocks
+from graphbed.evaluation.scoring import Side, TrainedModel, comparable, other
+
+
+def nearest(model: TrainedModel, entity_type: str, entity: int, k: int) -> list[tuple[int, float]]:
+    """The `k` other entities of the type with the highest cosine to the raw embedding of `entity`: (id, cosine).
+
+    Raw means before any operator, whatever comparator the job trains with.
+    """
+    query_1D = comparable(Comparator.COS, model.rows(entity_type, np.array([entity])))
+    found = _top(model, entity_type, k + 1, lambda table: query_1D @ comparable(Comparator.COS, table.double()).T)
+    return [(candidate, score) for candidate, score in found if candidate != entity][:k]
+
+
+def completions(model: TrainedModel, relation: int, sought: Side, given: int, k: int) -> list[tuple[int, float]]:
+    """The `k` entities that score highest on the side `sought` of `relation`: (id, score as trained).
+
+    Known edges are among them. Operators as in evaluation: see TrainedModel.queries.
+    """
+    query_1D = model.queries(sought, np.array([relation], dtype=np.int32), np.array([given]))
+    return _top(
+        model,
+        model.entity_type(relation, sought),
+        k,
+        lambda table: query_1D @ model.candidates(sought, relation, table).T,
+    )
+
+
+def require_type(model: TrainedModel, relation: int, sought: Side, entity_type: str, name: str) -> None:
+    """Raise InputError unless entities of the type may stand on the given side of the relation."""
+    wanted = model.entity_type(relation, other(sought))
+    if entity_type != wanted:
+        raise InputError(
+            what=f"The {other(sought)} of this relation is of the type {wanted}, but {name!r} is of the type {entity_type}."
+        )
+
+
+def _top(
+    model: TrainedModel, entity_type: str, k: int, score: Callable[[torch.Tensor], torch.Tensor]
+) -> list[tuple[int, float]]:
+    """The k highest scores among all entities of the type, highest first; NaN last, equal ones by id."""
+    ids, scores = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+    for start, table in blocks(model, entity_type):
+        fresh = score(table)[0].float().numpy()
+        ids = np.concatenate([ids, np.arange(start, start + len(fresh))])
+        scores = np.concatenate([scores, fresh])
+        best = np.lexsort((ids, -scores))[:k]  # NumPy sorts NaN last
+        ids, scores = ids[best], scores[best]
+    return [(int(entity), float(value)) for entity, value in zip(ids, scores, strict=True)]

@@ -1,0 +1,150 @@
+"""Scores of a trained model, for any query against any candidates."""
+
+# Shapes: B queries of one batch, V candidates, D dimension.
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from graphbed.config.job import Comparator, JobConfig, Operator, RelationConfig
+from graphbed.graph.schema import GraphSchema
+from graphbed.model.checkpoint import Checkpoint
+from graphbed.model.parameters import values_name
+from graphbed.model.relations import RelationGroups
+
+Side = Literal["lhs", "rhs"]
+"""The side whose entity is sought."""
+
+SIDES: tuple[Side, Side] = ("lhs", "rhs")
+COS_EPSILON = 1e-12
+"""Vectors shorter than this are compared by cosine as if they were this long; training does the same."""
+
+
+def other(side: Side) -> Side:
+    """The side that is given when `side` is sought."""
+    return "rhs" if side == "lhs" else "lhs"
+
+
+def operate(operator: Operator, x_BD: torch.Tensor, values_BD: torch.Tensor) -> torch.Tensor:
+    """g_r(x) [B, D]. Formulas: docs/model.md; a complex vector is D/2 real parts, then D/2 imaginary ones."""
+    match operator:
+        case Operator.NONE:
+            return x_BD
+        case Operator.TRANSLATION:
+            return x_BD + values_BD
+        case Operator.DIAGONAL:
+            return x_BD * values_BD
+        case Operator.COMPLEX_DIAGONAL:
+            x_real, x_imag = x_BD.chunk(2, dim=-1)
+            v_real, v_imag = values_BD.chunk(2, dim=-1)
+            return torch.cat([x_real * v_real - x_imag * v_imag, x_real * v_imag + x_imag * v_real], dim=-1)
+
+
+def comparable(comparator: Comparator, x_BD: torch.Tensor) -> torch.Tensor:
+    """Vectors [B, D] whose plain products are the comparator's scores."""
+    match comparator:
+        case Comparator.DOT:
+            return x_BD
+        case Comparator.COS:
+            lengths_B1: torch.Tensor = torch.linalg.vector_norm(x_BD, dim=-1, keepdim=True)
+            return x_BD / lengths_B1.clamp_min(COS_EPSILON)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """The tables and parameters of one checkpoint, and how they make a score.
+
+    An entity's id counts through the partitions of its type: partition 0 first. Tables and parameters are float32;
+    queries and candidates are made and multiplied in float64.
+    """
+
+    comparator: Comparator
+    groups: RelationGroups
+    tables: Mapping[str, tuple[torch.Tensor, ...]]
+    """Entity type → one [V, D] for each partition."""
+    parameters: Mapping[str, torch.Tensor]
+    """As graphbed.model.parameters names them; [Rg, D]."""
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> Self:
+        """Read all tables of `checkpoint`; raises ObjectCorrupt or BadPartition for one that was damaged."""
+        tables = {kind: checkpoint.embeddings(kind) for kind in checkpoint.schema.entities}
+        return cls.build(checkpoint.config, checkpoint.schema, tables, checkpoint.parameters)
+
+    @classmethod
+    def build(
+        cls,
+        config: JobConfig,
+        schema: GraphSchema,
+        tables: Mapping[str, list[NDArray[np.float32]]],
+        parameters: Mapping[str, NDArray[np.float32]],
+    ) -> Self:
+        """From arrays: each type's partitions [V, D] in order, and the parameter tensors by name."""
+        return cls(
+            comparator=config.comparator,
+            groups=RelationGroups.from_schema(config, schema),
+            tables={kind: tuple(map(torch.from_numpy, parts)) for kind, parts in tables.items()},
+            parameters={name: torch.from_numpy(array) for name, array in parameters.items()},
+        )
+
+    def entry(self, relation: int) -> RelationConfig:
+        """The configuration of a relation."""
+        return self.groups.entries[int(self.groups.group[relation])]
+
+    def entity_type(self, relation: int, side: Side) -> str:
+        """The type of a relation's entities on `side`."""
+        entry = self.entry(relation)
+        return entry.lhs if side == "lhs" else entry.rhs
+
+    def size(self, entity_type: str) -> int:
+        """Entities of a type."""
+        return sum(len(table) for table in self.tables[entity_type])
+
+    def rows(self, entity_type: str, ids: NDArray[np.int64]) -> torch.Tensor:
+        """Raw embeddings [B, D] of the entities `ids` [B], as float64."""
+        tables = self.tables[entity_type]
+        bounds = np.cumsum([0] + [len(table) for table in tables])
+        part = np.searchsorted(bounds, ids, side="right") - 1
+        rows = torch.empty((len(ids), tables[0].shape[1]), dtype=torch.float64)
+        for index in np.unique(part):
+            inside = np.flatnonzero(part == index)
+            rows[torch.from_numpy(inside)] = tables[index][torch.from_numpy(ids[inside] - bounds[index])].double()
+        return rows
+
+    def changes_candidates(self, relation: int, sought: Side) -> bool:
+        """Whether the candidates pass the relation's operator: only right sides of plain relations do."""
+        entry = self.entry(relation)
+        return sought == "rhs" and not entry.reciprocal and entry.operator is not Operator.NONE
+
+    def queries(self, sought: Side, relations: NDArray[np.int32], given: NDArray[np.int64]) -> torch.Tensor:
+        """What the candidates are multiplied with, [B, D], for relations [B] of one group and given entities [B].
+
+        Reciprocal: g_r(l) when right sides are sought, h_r(t) when left ones are. Plain: l, and g_r(t).
+        """
+        entry = self.entry(relations[0])
+        vectors = self.rows(self.entity_type(relations[0], other(sought)), given)
+        if entry.reciprocal:
+            vectors = operate(entry.operator, vectors, self._values(relations, sought))
+        elif sought == "lhs":
+            vectors = operate(entry.operator, vectors, self._values(relations, "rhs"))
+        return comparable(self.comparator, vectors)
+
+    def candidates(self, sought: Side, relation: int, table_VD: torch.Tensor) -> torch.Tensor:
+        """What the queries of `relation` are multiplied with, [V, D]: raw rows, or g_r of them for plain relations."""
+        vectors = table_VD.double()
+        if self.changes_candidates(relation, sought):
+            values = self._values(np.array([relation], dtype=np.int32), "rhs")
+            vectors = operate(self.entry(relation).operator, vectors, values)
+        return comparable(self.comparator, vectors)
+
+    def _values(self, relations: NDArray[np.int32], side: Side) -> torch.Tensor:
+        """Operator parameters [B, D] as float64; [B, 0] without an operator."""
+        group = int(self.groups.group[relations[0]])
+        if self.groups.entries[group].operator is Operator.NONE:
+            return torch.empty((len(relations), 0), dtype=torch.float64)
+        rows = torch.from_numpy(self.groups.row[relations].astype(np.int64))
+        return self.parameters[values_name(group, side)][rows].double()

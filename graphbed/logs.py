@@ -1,0 +1,91 @@
+"""Logs: one JSON object a line on stderr, event in words, facts as keys."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TypeAlias, cast
+
+import structlog
+
+from graphbed.errors import InputError
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("json", "text")
+
+_SECRET_KEY = re.compile(r"password|secret|token|credential", re.IGNORECASE)
+_USER_INFO = re.compile(r"(://)[^/@\s]+@")
+_HIDDEN = "***"
+
+_Facts: TypeAlias = MutableMapping[str, Any]
+
+
+def configure(level: str, format: str, service: str) -> None:  # noqa: A002 - the word people know
+    """Send every log line of this process, those of libraries included, to stderr. Raises InputError.
+
+    `format` is json, or text for people; each line carries `ts` (RFC 3339, UTC), `level`, `msg` and `service`.
+    """
+    if level not in LEVELS:
+        raise InputError(what=f"GRAPHBED_LOG_LEVEL is {level!r}; it must be one of {', '.join(LEVELS)}")
+    if format not in FORMATS:
+        raise InputError(what=f"GRAPHBED_LOG_FORMAT is {format!r}; it must be one of {', '.join(FORMATS)}")
+
+    def add_service(_logger: object, _method: str, facts: _Facts) -> _Facts:
+        facts["service"] = service
+        return facts
+
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(default=str)
+        if format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), event_key="msg", timestamp_key="ts")
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+                add_service,
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                hide_secrets,
+                structlog.processors.EventRenamer("msg"),
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    # urllib3 logs each retry of the object store; the store reports what matters itself.
+    logging.getLogger("urllib3").setLevel("ERROR")
+
+
+def get_logger(name: str = "graphbed") -> structlog.stdlib.BoundLogger:
+    """A logger that takes facts as keywords: `log.info("lease committed", lease=…)`.
+
+    Goes through the standard library's logging, so that it is quiet below warnings until `configure` was called.
+    """
+    return cast(
+        structlog.stdlib.BoundLogger,
+        structlog.wrap_logger(
+            logging.getLogger(name),
+            wrapper_class=structlog.stdlib.BoundLogger,
+            processors=[
+                structlog.stdlib.filter_by_level,
+                structlog.stdlib.PositionalArgumentsFormatter(),
+                structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            ],
+        ),
+    )
+
+
+def hide_secrets(_logger: object, _method: str, facts: _Facts) -> _Facts:
+    """Blank what must never be logged: values under telling keys, and the user part of addresses."""
+    for key, value in facts.items():
+        if _SECRET_KEY.search(key):
+            facts[key] = _HIDDEN
+        elif isinstance(value, str) and "://" in value:
+            facts[key] = _USER_INFO.sub(rf"\1{_HIDDEN}@", value)
+    return facts

@@ -1,0 +1,30 @@
+"""Cos: the score is the dot product of the vectors scaled to length 1; a zero vector stays zero."""
+
+import numpy as np
+
+COS_EPSILON = np.float32(1e-12)
+"""Added to the squared length: a zero vector scores 0 and has finite gradients, lengths above 1e-5 are hardly changed."""
+
+COS_ONE = np.float32(1)
+
+
+def make_comparable(vectors: np.ndarray, out: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    for p in range(vectors.shape[0]):
+        squares = COS_EPSILON
+        for d in range(vectors.shape[1]):
+            squares += vectors[p, d] * vectors[p, d]
+        scale = COS_ONE / np.sqrt(squares)
+        scales[p] = scale
+        for d in range(vectors.shape[1]):
+            out[p, d] = vectors[p, d] * scale
+    return out
+
+
+def pull_back_comparator(compared: np.ndarray, scales: np.ndarray, grads: np.ndarray) -> None:
+    # y = x/√(|x|²+ε) has the derivative (1 − y yᵀ)/√(|x|²+ε), exactly.
+    for p in range(compared.shape[0]):
+        along = np.float32(0)
+        for d in range(compared.shape[1]):
+            along += compared[p, d] * grads[p, d]
+        for d in range(compared.shape[1]):
+            grads[p, d] = scales[p] * (grads[p, d] - along * compared[p, d])

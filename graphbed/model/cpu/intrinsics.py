@@ -1,0 +1,149 @@
+"""What the kernels need beyond Numba's Python: a matrix product into a part of an array, bits of a float, prefetching.
+
+Each is a plain Python function, which uncompiled kernels call, with a compiled counterpart that Numba takes instead.
+"""
+
+# mypy: allow-untyped-defs
+# Numba wants the same annotations on an overload and on what it returns: they have none.
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.linalg import ensure_blas
+
+
+def power_of_two(biased: np.int32) -> np.float32:
+    """2^(biased − 127) for 0 < biased < 255, and 0 for biased = 0."""
+    return np.array(np.int32(biased) << np.int32(23), np.int32).view(np.float32)[()]
+
+
+def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray, accumulate: bool) -> None:
+    """out [I, J] = a [I, K] · b [K, J], added to `out` if `accumulate`; float32, any of them a view or a transpose.
+
+    Rows of `out`, and either rows or columns of `a` and `b`, must be contiguous; views with transposed strides cost nothing.
+    """
+    product = a @ b
+    if accumulate:
+        product += out
+    out[...] = product
+
+
+def prefetch(table: np.ndarray, row: int) -> None:
+    """Ask for table[row] to be brought into the cache; changes nothing."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _power_of_two(typing_context: Any, biased: Any) -> tuple[Any, Callable[..., Any]]:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.bitcast(builder.shl(arguments[0], ir.Constant(ir.IntType(32), 23)), ir.FloatType())
+
+    return types.float32(types.int32), generate
+
+
+@overload(power_of_two)  # type: ignore[untyped-decorator]
+def _compiled_power_of_two(biased):  # noqa: ARG001
+    return lambda biased: _power_of_two(np.int32(biased))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _sgemm(
+    typing_context: Any,  # noqa: ARG001
+    transpose_a: Any,
+    transpose_b: Any,
+    rows: Any,
+    columns: Any,
+    inner: Any,
+    a: Any,
+    a_stride: Any,
+    b: Any,
+    b_stride: Any,
+    beta: Any,
+    c: Any,
+    c_stride: Any,
+) -> tuple[Any, Callable[..., Any]]:
+    """BLAS's sgemm in Fortran order through Numba's own entry point, which the kernel cache can relocate."""
+    signature = types.void(
+        transpose_a, transpose_b, rows, columns, inner, a, a_stride, b, b_stride, types.float32, c, c_stride
+    )
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        ensure_blas()
+        integer, character, pointer = context.get_value_type(types.intp), ir.IntType(8), ir.IntType(8).as_pointer()
+        function_type = ir.FunctionType(
+            ir.IntType(32),
+            [character, character, character, integer, integer, integer, pointer, pointer, integer, pointer, integer]
+            + [pointer, pointer, integer],
+        )
+        function = cgutils.get_or_insert_function(builder.module, function_type, "numba_xxgemm")
+
+        def data(index: int) -> Any:
+            array = context.make_array(signature.args[index])(context, builder, arguments[index])
+            return builder.bitcast(array.data, pointer)
+
+        def number(value: Any) -> Any:
+            return builder.bitcast(cgutils.alloca_once_value(builder, value), pointer)
+
+        def flag(index: int) -> Any:
+            yes, no = ir.Constant(character, ord("t")), ir.Constant(character, ord("n"))
+            return builder.select(cgutils.is_true(builder, arguments[index]), yes, no)
+
+        one = ir.Constant(ir.FloatType(), 1.0)
+        builder.call(
+            function,
+            [ir.Constant(character, ord("s")), flag(0), flag(1), arguments[2], arguments[3], arguments[4], number(one)]
+            + [data(5), arguments[6], data(7), arguments[8], number(arguments[9]), data(10), arguments[11]],
+        )
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@overload(matmul)  # type: ignore[untyped-decorator]
+def _compiled_matmul(a, b, out, accumulate):  # noqa: ARG001
+    def matmul_with_blas(a, b, out, accumulate):
+        rows, columns, inner = out.shape[0], out.shape[1], a.shape[1]
+        if inner == 0 and not accumulate:
+            out[:] = np.float32(0)
+        if rows == 0 or columns == 0 or inner == 0:
+            return
+        # Row-major C = A·B is column-major Cᵀ = Bᵀ·Aᵀ; a row-major matrix is the transpose of a column-major one.
+        a_turned = a.strides[1] != 4 or (a.strides[0] == 4 and a.shape[1] > 1)
+        b_turned = b.strides[1] != 4 or (b.strides[0] == 4 and b.shape[1] > 1)
+        a_stride = (a.strides[1] if a_turned else a.strides[0]) // 4
+        b_stride = (b.strides[1] if b_turned else b.strides[0]) // 4
+        beta = np.float32(1.0) if accumulate else np.float32(0.0)
+        _sgemm(
+            b_turned, a_turned, columns, rows, inner, b, b_stride, a, a_stride, beta, out, out.strides[0] // 4
+        )
+
+    return matmul_with_blas
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _prefetch_row(typing_context: Any, table: Any, row: Any) -> tuple[Any, Callable[..., Any]]:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
+        strides = cgutils.unpack_tuple(builder, array.strides)
+        shape = cgutils.unpack_tuple(builder, array.shape)
+        base = builder.gep(builder.bitcast(array.data, pointer), [builder.mul(arguments[1], strides[0])])
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [pointer, integer, integer, integer]), "llvm.prefetch.p0i8"
+        )
+        row_bytes = builder.mul(shape[1], ir.Constant(shape[1].type, 4))
+        line = ir.Constant(row_bytes.type, 64)
+        with cgutils.for_range_slice(builder, ir.Constant(row_bytes.type, 0), row_bytes, line) as (offset, _):
+            builder.call(function, [builder.gep(base, [offset])] + [ir.Constant(integer, n) for n in (0, 3, 1)])
+        return context.get_dummy_value()
+
+    return types.void(table, row), generate
+
+
+@overload(prefetch)  # type: ignore[untyped-decorator]
+def _compiled_prefetch(table, row):  # noqa: ARG001
+    return lambda table, row: _prefetch_row(table, row)

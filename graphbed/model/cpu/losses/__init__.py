@@ -1,0 +1,1 @@
+"""Losses: each file defines `edge_loss`."""

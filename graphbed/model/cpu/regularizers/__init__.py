@@ -1,0 +1,1 @@
+"""Regularizers: each file defines `add_regularizer`."""

@@ -1,0 +1,1 @@
+"""Updates of a table row: each file defines `update_row`."""

@@ -1,0 +1,113 @@
+"""The CPU kernel: a slice of edges in one compiled call without the GIL."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from graphbed.config.job import Operator, Optimizer
+from graphbed.model.checks import require_arguments
+from graphbed.model.cpu.source import load_module
+from graphbed.model.cpu.workspace import Learned, Numbers, Workspace
+from graphbed.model.kernel import (
+    Control,
+    EdgeSlice,
+    GroupParameters,
+    Hyper,
+    Kernel,
+    KernelSpec,
+    SideParameters,
+    Table,
+)
+
+Entry = Callable[..., None]
+"""`train_chunks` of graphbed/model/cpu/slice.py, compiled or as it is."""
+
+
+class CpuKernel:
+    """A combination of the functions in graphbed/model/cpu; see `graphbed.model.kernel.Kernel`."""
+
+    def __init__(self, spec: KernelSpec, entry: Entry) -> None:
+        self._spec = spec
+        self._entry = entry
+
+    @property
+    def spec(self) -> KernelSpec:
+        return self._spec
+
+    def train_slice(
+        self,
+        edges: EdgeSlice,
+        *,
+        lhs: Table,
+        rhs: Table,
+        parameters: GroupParameters,
+        hyper: Hyper,
+        control: Control,
+        seed: int,
+    ) -> None:
+        require_arguments(self._spec, edges, lhs, rhs, parameters, hyper, control, seed)
+        work = Workspace.create(
+            edges=hyper.chunk_edges,
+            uniform=hyper.uniform_negatives,
+            relations=len(parameters.rhs.values),
+            dimension=lhs.embeddings.shape[1],
+        )
+        self._entry(
+            edges.lhs_rows,
+            edges.relation_rows,
+            edges.rhs_rows,
+            edges.weight,
+            edges.chunk_starts,
+            Learned(lhs.embeddings, lhs.sums),
+            Learned(rhs.embeddings, rhs.sums),
+            Learned(parameters.lhs.values, parameters.lhs.sums),
+            Learned(parameters.rhs.values, parameters.rhs.sums),
+            Numbers.from_hyper(hyper),
+            work,
+            int(lhs.embeddings is rhs.embeddings),
+            np.uint64(seed),
+            control.stop,
+            control.progress,
+            control.loss,
+            control.failed,
+        )
+
+
+def cpu_kernel(spec: KernelSpec) -> Kernel:
+    """The compiled kernel for `spec`, ready to run.
+
+    Compiles for 10 to 30 seconds the first time on a machine, and reads the machine code from the cache directory
+    afterwards (GRAPHBED_KERNEL_CACHE, default ~/.cache/graphbed/kernels). Raises InputError if that cannot be written.
+    """
+    module: Any = load_module(spec)
+    kernel = CpuKernel(spec, module.entry)
+    _warm(kernel)
+    return kernel
+
+
+def _warm(kernel: CpuKernel) -> None:
+    """Call the kernel with no edges, which compiles it for the types that every call has."""
+    dimension = 2
+    columns = 1 if kernel.spec.optimizer is Optimizer.ROW_ADAGRAD else dimension
+    relations = 0 if kernel.spec.operator is Operator.NONE else 1
+
+    def side(rows: int) -> SideParameters:
+        return SideParameters(values=np.ones((rows, dimension), np.float32), sums=np.ones((rows, dimension), np.float32))
+
+    table = Table(embeddings=np.ones((1, dimension), np.float32), sums=np.ones((1, columns), np.float32))
+    kernel.train_slice(
+        EdgeSlice(
+            lhs_rows=np.zeros(0, np.int64),
+            relation_rows=np.zeros(0, np.int32),
+            rhs_rows=np.zeros(0, np.int64),
+            weight=np.zeros(0, np.float32),
+            chunk_starts=np.zeros(1, np.int64),
+        ),
+        lhs=table,
+        rhs=table,
+        parameters=GroupParameters(rhs=side(relations), lhs=side(relations if kernel.spec.reciprocal else 0)),
+        hyper=Hyper(lr=0.1, relation_lr=0.1),
+        control=Control.create(),
+        seed=0,
+    )

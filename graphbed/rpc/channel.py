@@ -1,0 +1,46 @@
+"""Channels: how a client keeps its connection to a server."""
+
+import json
+
+import grpc
+
+from graphbed.rpc.limits import Options, common_options
+from graphbed.rpc.server import split_address
+
+# Every method is safe to repeat: requests carry ids, names are never reused. gRPC itself repeats a call only as long as
+# no answer has come, so a stream that has begun is never repeated.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.5},
+}
+
+
+def open_channel(address: str) -> grpc.Channel:
+    """A channel to `host:port`; connects at the first call. Raises InputError if the address is malformed."""
+    split_address(address)
+    options: Options = [
+        *common_options(),
+        ("grpc.enable_retries", 1),
+        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+        # A restarted server should be found again within a second, not after gRPC's default of up to two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.min_reconnect_backoff_ms", 1_000),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        # Two channels of one process share no connection, and so no backoff.
+        ("grpc.use_local_subchannel_pool", 1),
+        # Traffic inside the cluster never goes through the proxy that the environment names for the web.
+        ("grpc.enable_http_proxy", 0),
+    ]
+    return grpc.insecure_channel(address, options=options)

@@ -1,0 +1,146 @@
+"""What happens around every call of a server: errors become status codes, and calls are counted and timed."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from graphbed.errors import GraphbedError
+from graphbed.logs import get_logger
+from graphbed.rpc.errors import to_wire
+
+log = get_logger("graphbed.rpc")
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+
+# Refusals that someone should look at; the others are part of ordinary life.
+_NOTABLE = {
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.DATA_LOSS,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.PERMISSION_DENIED,
+}
+
+
+class AroundCall(grpc.ServerInterceptor, ABC):  # type: ignore[type-arg]
+    """Runs a context manager around each call, over the iteration of its response stream too."""
+
+    @abstractmethod
+    def around(self, method: str, context: grpc.ServicerContext) -> AbstractContextManager[None]:
+        """What to do before and after the call of `method`, a name such as `Acquire`."""
+
+    def intercept_service(
+        self, continuation: Callable[[grpc.HandlerCallDetails], Handler], handler_call_details: Any
+    ) -> Handler:
+        handler = continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = str(handler_call_details.method).rsplit("/", 1)[-1]
+        around = self.around
+        behaviour: Any = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
+
+        def unary(request: Any, context: grpc.ServicerContext) -> Any:
+            with around(method, context):
+                return behaviour(request, context)
+
+        def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            with around(method, context):
+                yield from behaviour(request, context)
+
+        if handler.request_streaming:
+            make: Any = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.response_streaming
+                else grpc.stream_unary_rpc_method_handler
+            )
+        else:
+            make = (
+                grpc.unary_stream_rpc_method_handler
+                if handler.response_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+        made: Handler = make(
+            stream if handler.response_streaming else unary,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+        return made
+
+
+class ErrorInterceptor(AroundCall):
+    """Turns GraphbedError into its status and everything unexpected into INTERNAL, with the traceback in the log."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    @contextmanager
+    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
+        try:
+            yield
+        except GraphbedError as error:
+            write = log.warning if error.code in _NOTABLE else log.debug
+            write("call refused", method=method, reason=error.reason, detail=str(error))
+            _abort(context, error)
+        except grpc.RpcError:
+            # Only the request stream raises this here: the caller went away in the middle of it.
+            context.abort(grpc.StatusCode.CANCELLED, "the caller went away")
+        except Exception:
+            if context.code() is not None:  # type: ignore[attr-defined]
+                raise  # the handler itself chose a status, for example the health service
+            log.exception("call failed", method=method)
+            _abort(context, GraphbedError(service=self._service, method=method))
+
+
+def _abort(context: grpc.ServicerContext, error: GraphbedError) -> NoReturn:
+    code, message, metadata = to_wire(error)
+    context.set_trailing_metadata(metadata)
+    context.abort(code, message)
+
+
+class MetricsInterceptor(AroundCall):
+    """Counts calls by status and times them. Methods that the server does not have are counted as `other`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._handled = Counter(
+            "graphbed_grpc_server_handled_total",
+            "Calls that ended, by method and status code.",
+            ["grpc_method", "grpc_code"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "graphbed_grpc_server_handling_seconds",
+            "Time from the start of a call to its end, by method.",
+            ["grpc_method"],
+            registry=registry,
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
+        )
+
+    def intercept_service(
+        self, continuation: Callable[[grpc.HandlerCallDetails], Handler], handler_call_details: Any
+    ) -> Handler:
+        handler = super().intercept_service(continuation, handler_call_details)
+        if handler is None:
+            self._handled.labels("other", grpc.StatusCode.UNIMPLEMENTED.name).inc()
+        return handler
+
+    @contextmanager
+    def around(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
+        begin = time.perf_counter()
+        code = grpc.StatusCode.OK
+        try:
+            yield
+            code = context.code() or code  # type: ignore[attr-defined]
+        except GeneratorExit:
+            code = grpc.StatusCode.CANCELLED  # the caller stopped listening to the response stream
+            raise
+        except BaseException:
+            code = context.code() or grpc.StatusCode.UNKNOWN  # type: ignore[attr-defined]
+            raise
+        finally:
+            self._handled.labels(method, code.name).inc()
+            self._seconds.labels(method).observe(time.perf_counter() - begin)

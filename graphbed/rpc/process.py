@@ -1,0 +1,73 @@
+"""The life of a server process: start, serve, stop gracefully on SIGTERM."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from graphbed import logs
+from graphbed.errors import GraphbedError
+from graphbed.rpc import environment
+
+log = logs.get_logger("graphbed.rpc")
+
+
+class Stoppable(Protocol):
+    """What `run_process` needs of a server."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def metrics_address(self) -> str | None: ...
+
+    def stop(self, grace_seconds: float) -> None: ...
+
+
+def run_process(start: Callable[[], Stoppable], *, environ: Mapping[str, str], service: str = "graphbed") -> int:
+    """Run what `start` starts until SIGTERM or SIGINT; return the exit code.
+
+    0 after a graceful stop within GRAPHBED_GRACE_SECONDS (default 20); 2 with one line on stderr if `start` raises a
+    GraphbedError. A second signal ends the process at once, with code 1. Writes the bound addresses to
+    GRAPHBED_ADDRESS_FILE, if that is set. Must be called on the main thread.
+    """
+    stopping = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if stopping.is_set():
+            os._exit(1)
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    try:
+        logs.configure(
+            level=environment.read(environ, "GRAPHBED_LOG_LEVEL", "info"),
+            format=environment.read(environ, "GRAPHBED_LOG_FORMAT", "json"),
+            service=service,
+        )
+        grace_seconds = environment.read_seconds(environ, "GRAPHBED_GRACE_SECONDS", 20.0)
+        address_file = environment.optional(environ, "GRAPHBED_ADDRESS_FILE")
+        server = start()
+    except GraphbedError as error:
+        sys.stderr.write(f"{service}: {' '.join(str(error).split())}\n")
+        return 2
+    if address_file is not None:
+        write_addresses(Path(address_file), server)
+    log.info("serving", address=server.address, metrics=server.metrics_address)
+    stopping.wait()
+    log.info("stopping", grace_seconds=grace_seconds)
+    server.stop(grace_seconds)
+    log.info("stopped")
+    return 0
+
+
+def write_addresses(path: Path, server: Stoppable) -> None:
+    """Write the gRPC address and, on the second line, the metrics address (or nothing); atomic."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(f"{server.address}\n{server.metrics_address or ''}\n", encoding="utf-8")
+    unfinished.replace(path)

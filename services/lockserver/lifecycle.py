@@ -1,0 +1,186 @@
+"""The life of a job: how its state begins, is restored, runs longer, is cancelled, and takes note of its manifests."""
+
+from dataclasses import replace
+
+from graphbed.errors import ManifestForeign
+from graphbed.graph.partition import Bucket
+from graphbed.storage.manifest import (
+    BucketProgress,
+    CommitRecord,
+    Manifest,
+    Pointer,
+    SealedParameters,
+    StoredVersion,
+)
+from graphbed.storage.receipt import Receipt
+from services.lockserver.plan import Plan
+from services.lockserver.state import Delta, Header, JobState, SealedDelta, Status
+
+
+def fresh(plan: Plan, *, config_sha256: str, graph_sha256: str, num_epochs: int) -> JobState:
+    """The state of a job that nobody has worked on."""
+    header = Header(
+        status=Status.RUNNING if plan.edges else Status.COMPLETED,
+        config_sha256=config_sha256,
+        graph_sha256=graph_sha256,
+        num_epochs=num_epochs,
+    )
+    return JobState(header=header)
+
+
+def restored(plan: Plan, manifest: Manifest, sha256: str, *, num_epochs: int) -> JobState:
+    """The state that a manifest describes: no leases, nothing remembered of trainers, every commit in it kept."""
+    done = {entry.bucket: entry.epochs for entry in manifest.progress}
+    deltas = {
+        number: SealedDelta(lease_id=_lease_of(version), receipt=version.to_receipt())
+        for number, version in enumerate(manifest.parameters.deltas, start=1)
+    }
+    base = manifest.parameters.base
+    header = Header(
+        status=Status(manifest.status),
+        config_sha256=manifest.config_sha256,
+        graph_sha256=manifest.graph_sha256,
+        num_epochs=num_epochs,
+        manifest_sequence=manifest.sequence,
+        manifest_sha256=sha256,
+        manifest_status=Status(manifest.status),
+        manifest_epochs=_epochs_told(manifest),
+        base=base.to_receipt() if base else None,
+        next_commit=len(deltas) + 1,
+    )
+    state = JobState(
+        header=header,
+        pointers={pointer.partition: pointer.version.to_receipt() for pointer in manifest.pointers},
+        done=done,
+        deltas=deltas,
+        epochs={totals.epoch: totals for totals in manifest.epochs},
+    )
+    if header.status is Status.COMPLETED and completed_epochs(plan, state) < num_epochs:
+        return replace(state, header=replace(header, status=Status.RUNNING))
+    return state
+
+
+def extend(state: JobState, plan: Plan, num_epochs: int) -> Delta | None:
+    """Let the job run for more epochs; a completed one runs on. None if it runs that long already."""
+    header = state.header
+    if num_epochs <= header.num_epochs:
+        return None
+    runs_on = header.status is Status.COMPLETED and bool(plan.edges)
+    return Delta(
+        header=replace(header, num_epochs=num_epochs, status=Status.RUNNING if runs_on else header.status)
+    )
+
+
+def cancel(state: JobState) -> Delta | None:
+    """End the job and void its leases. None if it has ended already."""
+    if state.header.status is not Status.RUNNING:
+        return None
+    gone: dict[str, None] = dict.fromkeys(state.leases)
+    return Delta(header=replace(state.header, status=Status.CANCELLED), leases=gone, beats=gone)
+
+
+def completed_epochs(plan: Plan, state: JobState) -> int:
+    """Epochs completed by every bucket."""
+    return min((state.done.get(bucket, 0) for bucket in plan.edges), default=state.header.num_epochs)
+
+
+def manifest_due(state: JobState, plan: Plan, *, age_seconds: float, interval_seconds: float) -> bool:
+    """Whether a manifest should be written now: at the job's beginning and end, after an epoch, or when it is time."""
+    header = state.header
+    if header.manifest_sequence == 0 or header.manifest_status is not header.status:
+        return True
+    if not state.commits:
+        return False
+    return age_seconds >= interval_seconds or completed_epochs(plan, state) > header.manifest_epochs
+
+
+def is_recorded(state: JobState) -> bool:
+    """Whether the newest manifest tells everything that was committed, and the job's status."""
+    return not state.commits and state.header.manifest_status is state.header.status
+
+
+def next_manifest(  # noqa: PLR0913 - a manifest is these facts
+    state: JobState,
+    plan: Plan,
+    *,
+    base: Receipt | None,
+    deltas: tuple[SealedDelta, ...],
+    nonce: str,
+    written_at: float,
+) -> Manifest:
+    """The manifest that follows the newest one; `base` and `deltas` together are the state's parameters."""
+    return Manifest(
+        job=plan.job,
+        sequence=state.header.manifest_sequence + 1,
+        parent_sha256=state.header.manifest_sha256,
+        nonce=nonce,
+        written_at=written_at,
+        config_sha256=state.header.config_sha256,
+        graph_sha256=state.header.graph_sha256,
+        status=state.header.status.value,
+        pointers=tuple(
+            Pointer(
+                entity_type=partition.entity_type,
+                index=partition.index,
+                version=StoredVersion.from_receipt(state.pointers[partition]),
+            )
+            for partition in sorted(state.pointers)
+        ),
+        progress=tuple(_progress(bucket, state) for bucket in sorted(plan.edges)),
+        parameters=SealedParameters(
+            base=StoredVersion.from_receipt(base) if base else None,
+            deltas=tuple(StoredVersion.from_receipt(delta.receipt) for delta in deltas),
+        ),
+        epochs=tuple(state.epochs[epoch] for epoch in sorted(state.epochs)),
+        commits=state.commits_in_order(),
+    )
+
+
+def record_manifest(state: JobState, manifest: Manifest, sha256: str) -> Delta | None:
+    """Take note of a manifest that is in the store: its commits leave the log, its parameters replace what they hold.
+
+    Commits after it stay. None if it is noted already. Raises ManifestForeign unless it follows the newest one and
+    tells a beginning of the log.
+    """
+    header = state.header
+    if (header.manifest_sequence, header.manifest_sha256) == (manifest.sequence, sha256):
+        return None
+    first = header.next_commit - len(state.commits)
+    behind = first + len(manifest.commits)
+    told: tuple[CommitRecord, ...] = tuple(
+        state.commits[number] for number in range(first, min(behind, header.next_commit))
+    )
+    if (manifest.sequence, manifest.parent_sha256, manifest.commits) != (
+        header.manifest_sequence + 1,
+        header.manifest_sha256,
+        told,
+    ):
+        raise ManifestForeign(job=manifest.job, sequence=manifest.sequence)
+    named = {version.key for version in manifest.parameters.deltas}
+    contained = (n for n, delta in state.deltas.items() if n < behind and delta.receipt.key not in named)
+    base = manifest.parameters.base
+    return Delta(
+        header=replace(
+            header,
+            manifest_sequence=manifest.sequence,
+            manifest_sha256=sha256,
+            manifest_status=Status(manifest.status),
+            manifest_epochs=_epochs_told(manifest),
+            base=base.to_receipt() if base else None,
+        ),
+        commits=dict.fromkeys(range(first, behind)),
+        deltas=dict.fromkeys(contained),
+    )
+
+
+def _epochs_told(manifest: Manifest) -> int:
+    return min((entry.epochs for entry in manifest.progress), default=0)
+
+
+def _progress(bucket: Bucket, state: JobState) -> BucketProgress:
+    return BucketProgress(lhs=bucket.lhs, rhs=bucket.rhs, epochs=state.done.get(bucket, 0))
+
+
+def _lease_of(version: StoredVersion) -> str:
+    """The lease that a sealed delta is named after."""
+    return version.key.rsplit("/", 1)[1].removesuffix(".safetensors")

@@ -1,0 +1,147 @@
+"""The plan of a job: its buckets, what each of them needs, and how large everything is. It never changes."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from graphbed.config.job import ANY_RELATION, JobConfig, Operator, Optimizer, RelationConfig
+from graphbed.errors import BadConfig
+from graphbed.graph.partition import Bucket, Partition
+from graphbed.graph.schema import GraphSchema
+
+SPLIT = "train"
+"""The split that training reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One side of the edges: its entity types, and into how many partitions those that are cut are cut."""
+
+    types: tuple[str, ...]
+    partitions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything the scheduler needs to know of a job that no trainer can change.
+
+    A bucket without edges is no part of the plan: it is never due, never granted and never counted.
+    """
+
+    job: str
+    seed: int
+    num_groups: int | None
+    lr_decay: float
+    dimension: int
+    """D."""
+    row_bytes: int
+    """Bytes of one entity in a partition file: its embedding and its optimizer state."""
+    lhs: Side
+    rhs: Side
+    rows: Mapping[Partition, int]
+    """V of each partition of each type."""
+    edges: Mapping[Bucket, int]
+    """Edges of each bucket that has any."""
+    resources: Mapping[Bucket, tuple[Partition, ...]]
+    """The partitions that a trainer must hold for a bucket, sorted. A type with one partition is its partition 0."""
+    has_parameters: bool
+    """Whether a relation in use has an operator, so that each lease makes a parameter delta."""
+
+    @classmethod
+    def from_config(cls, config: JobConfig, schema: GraphSchema) -> Self:
+        """The plan of `config` on the graph it names. Raises BadConfig where the two do not fit."""
+        entries = _entries_in_use(config, schema)
+        for name in {entry.lhs for entry in entries} | {entry.rhs for entry in entries}:
+            _check_entity_type(config, schema, name)
+        lhs = _side(schema, {entry.lhs for entry in entries})
+        rhs = _side(schema, {entry.rhs for entry in entries})
+        rows = {
+            Partition(name, index): count
+            for name, table in schema.entities.items()
+            for index, count in enumerate(table.counts)
+        }
+        edges = {bucket: count for bucket, count in sorted(schema.edges_per_bucket(SPLIT).items()) if count}
+        for bucket in edges:
+            if bucket.lhs >= lhs.partitions or bucket.rhs >= rhs.partitions:
+                raise BadConfig(what=f"graph: {schema.name} has edges in bucket {bucket}, outside the partitions")
+        resources = {
+            bucket: tuple(
+                sorted(
+                    {_partition(schema, name, bucket.lhs) for name in lhs.types}
+                    | {_partition(schema, name, bucket.rhs) for name in rhs.types}
+                )
+            )
+            for bucket in edges
+        }
+        state_bytes = 4 if config.optimizer is Optimizer.ROW_ADAGRAD else 4 * config.dimension
+        return cls(
+            job=config.job,
+            seed=config.seed,
+            num_groups=config.num_groups,
+            lr_decay=config.lr_decay,
+            dimension=config.dimension,
+            row_bytes=4 * config.dimension + state_bytes,
+            lhs=lhs,
+            rhs=rhs,
+            rows=rows,
+            edges=edges,
+            resources=resources,
+            has_parameters=any(entry.operator is not Operator.NONE for entry in entries),
+        )
+
+    @functools.cached_property
+    def shared_sides(self) -> bool:
+        """Whether a type that is cut stands on both sides, so that both sides are dealt as one."""
+        shared = set(self.lhs.types) & set(self.rhs.types)
+        return any(Partition(name, 1) in self.rows for name in shared)
+
+    def bytes(self, partition: Partition) -> int:
+        """Size of a partition's numbers. Bytes."""
+        return self.rows[partition] * self.row_bytes
+
+    @functools.cached_property
+    def largest_bytes(self) -> int:
+        """Size of the largest partition, at least 1. Bytes."""
+        return max([1, *(self.bytes(partition) for partition in self.rows)])
+
+    @functools.cached_property
+    def edges_per_epoch(self) -> int:
+        """Edges of all buckets."""
+        return sum(self.edges.values())
+
+
+def _entries_in_use(config: JobConfig, schema: GraphSchema) -> list[RelationConfig]:
+    """The entries of `relations` that stand for a relation of the graph, each once."""
+    by_name = {entry.name: entry for entry in config.relations}
+    used: dict[str, RelationConfig] = {}
+    for relation in schema.relations:
+        entry = by_name.get(relation.name, by_name.get(ANY_RELATION))
+        if entry is None:
+            raise BadConfig(what=f"relations: no entry for the relation {relation.name} of the graph {schema.name}")
+        if (entry.lhs, entry.rhs) != (relation.lhs, relation.rhs):
+            raise BadConfig(
+                what=f"relations: {relation.name} joins {entry.lhs} and {entry.rhs}, "
+                f"in the graph {schema.name} {relation.lhs} and {relation.rhs}"
+            )
+        used[entry.name] = entry
+    return list(used.values())
+
+
+def _check_entity_type(config: JobConfig, schema: GraphSchema, name: str) -> None:
+    if name not in schema.entities:
+        raise BadConfig(what=f"entities: the graph {schema.name} has no entity type {name}")
+    asked, found = config.entities[name].num_partitions, len(schema.entities[name].partitions)
+    if asked != found:
+        raise BadConfig(
+            what=f"entities.{name}.num_partitions is {asked}, but the graph {schema.name} was cut into {found}"
+        )
+
+
+def _side(schema: GraphSchema, types: set[str]) -> Side:
+    counts = [len(schema.entities[name].partitions) for name in types]
+    return Side(types=tuple(sorted(types)), partitions=max(counts, default=1))
+
+
+def _partition(schema: GraphSchema, name: str, index: int) -> Partition:
+    return Partition(name, index if len(schema.entities[name].partitions) > 1 else 0)

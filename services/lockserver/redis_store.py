@@ -1,0 +1,147 @@
+"""States in Redis or Valkey: one hash for each job, changed by one script that compares its tag."""
+
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import SplitResult, unquote
+
+import redis
+from redis import exceptions
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from graphbed.errors import InputError, JobUnknown, StoreDenied, StoreFull, StoreUnavailable
+
+SOCKET_SECONDS = 2.0
+"""How long to wait for a connection or an answer; with the retries a call ends well inside a trainer's deadline."""
+RETRIES = 2
+STREAM_LENGTH = 1000
+"""Changes kept in a job's stream, about."""
+
+_JOBS = "graphbed:jobs"
+_TAG = "tag"
+_FIELD = "field:"
+
+# KEYS: hash, stream. ARGV: expected tag, new tag, number of writes, then name and value of each, then names to remove.
+# An expected tag of "" creates. Answers 1 if the job now stands under the new tag by this change, sent once or more often.
+_CHANGE = f"""
+local found = redis.call('HGET', KEYS[1], '{_TAG}') or ''
+if found == ARGV[2] then return 1 end
+if found ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], '{_TAG}', ARGV[2])
+local last = 3 + 2 * tonumber(ARGV[3])
+for i = 4, last, 2 do redis.call('HSET', KEYS[1], '{_FIELD}' .. ARGV[i], ARGV[i + 1]) end
+for i = last + 1, #ARGV do redis.call('HDEL', KEYS[1], '{_FIELD}' .. ARGV[i]) end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', {STREAM_LENGTH}, '*', 'from', ARGV[1], 'to', ARGV[2])
+return 1
+"""
+
+
+class RedisStateStore:
+    """A state store for a cluster. Uses no command newer than Redis 7.0."""
+
+    def __init__(self, url: SplitResult, *, password: str | None) -> None:
+        """Connects at the first call. `url` is redis:// or rediss://[user@]host[:port][/db]. Raises InputError."""
+        self._address, settings = _connection(url)
+        self._client = redis.Redis(
+            **settings,
+            password=password,
+            decode_responses=True,
+            socket_timeout=SOCKET_SECONDS,
+            socket_connect_timeout=SOCKET_SECONDS,
+            # Sending the script again is safe: it knows its own tag.
+            retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), RETRIES),
+        )
+        self._change: Callable[..., Any] = self._client.register_script(_CHANGE)
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    def ping(self) -> None:
+        """Raise StoreUnavailable or StoreDenied unless the server answers."""
+        with self._failures():
+            self._client.ping()
+
+    def jobs(self) -> list[str]:
+        with self._failures():
+            names: set[str] = self._client.smembers(_JOBS)
+        return sorted(names)
+
+    def tag(self, job: str) -> str:
+        with self._failures():
+            tag: str | None = self._client.hget(_hash(job), _TAG)
+        if tag is None:
+            raise JobUnknown(job=job)
+        return tag
+
+    def read(self, job: str) -> tuple[str, dict[str, str]]:
+        with self._failures():
+            found: dict[str, str] = self._client.hgetall(_hash(job))
+        if _TAG not in found:
+            raise JobUnknown(job=job)
+        fields = {name.removeprefix(_FIELD): value for name, value in found.items() if name != _TAG}
+        return found[_TAG], fields
+
+    def create(self, job: str, tag: str, fields: Mapping[str, str]) -> bool:
+        with self._failures():
+            # First the name: a name without a state is unknown and may be created again, a state without one is lost.
+            self._client.sadd(_JOBS, job)
+        return self._run(job, "", tag, fields, frozenset())
+
+    def apply(
+        self, job: str, expected_tag: str, new_tag: str, written: Mapping[str, str], removed: AbstractSet[str]
+    ) -> bool:
+        return bool(expected_tag) and self._run(job, expected_tag, new_tag, written, removed)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _run(
+        self, job: str, expected_tag: str, new_tag: str, written: Mapping[str, str], removed: AbstractSet[str]
+    ) -> bool:
+        pairs = [text for pair in written.items() for text in pair]
+        arguments = [expected_tag, new_tag, len(written), *pairs, *sorted(removed)]
+        with self._failures():
+            return bool(self._change(keys=[_hash(job), _stream(job)], args=arguments))
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError) as error:
+            raise StoreDenied(address=self._address) from error
+        except exceptions.OutOfMemoryError as error:
+            raise StoreFull(store=self._address) from error
+        except exceptions.RedisError as error:
+            raise StoreUnavailable(address=self._address, what=_one_line(error)) from error
+
+
+def _hash(job: str) -> str:
+    return f"graphbed:{{{job}}}:state"
+
+
+def _stream(job: str) -> str:
+    return f"graphbed:{{{job}}}:changes"
+
+
+def _connection(url: SplitResult) -> tuple[str, dict[str, Any]]:
+    """The address for people and the settings of the client. Errors never show the user part of the URL."""
+    try:
+        host, port, database = url.hostname, url.port or 6379, int(url.path.strip("/") or 0)
+    except ValueError:
+        host, port, database = None, 0, 0
+    if host is None or url.scheme not in ("redis", "rediss"):
+        raise InputError(what="the state's address must be redis://host:port/number or rediss://host:port/number")
+    if url.password is not None:
+        raise InputError(what="put the password into GRAPHBED_REDIS_PASSWORD or its file, not into the state's address")
+    settings: dict[str, Any] = {"host": host, "port": port, "db": database, "ssl": url.scheme == "rediss"}
+    if url.username:
+        settings["username"] = unquote(url.username)
+    return f"{url.scheme}://{host}:{port}/{database}", settings
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,223 @@
+"""The state of one job: what is current, what is done, who works on what. A value; only deltas change it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Self, TypeVar
+
+from graphbed.graph.partition import Bucket, Partition
+from graphbed.storage.manifest import CommitRecord, EpochTotals
+from graphbed.storage.receipt import Receipt
+
+FORMAT = 1
+"""Number of this layout; a state with a higher one was written by a later version."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Status(StrEnum):
+    """Whether a job gives out work."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class RequestKind(StrEnum):
+    """The requests whose answers are remembered."""
+
+    ACQUIRE = "acquire"
+    COMMIT = "commit"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartVersion:
+    """A partition of a lease and the version to start from; None: never trained, initialised from the seed."""
+
+    partition: Partition
+    version: Receipt | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """One trainer's right to train `buckets` in `epoch` and to replace `partitions`."""
+
+    lease_id: str
+    trainer: str
+    epoch: int
+    buckets: tuple[Bucket, ...]
+    partitions: tuple[StartVersion, ...]
+    likely_next: tuple[Partition, ...]
+    """What a later lease of this trainer probably needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a lease has come, as its trainer says: edges trained, bytes moved, and the number of its phase."""
+
+    edges: int = 0
+    bytes: int = 0
+    phase: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """The sign of life of a lease; kept apart from it because it changes often and is small."""
+
+    renewals: int = 0
+    progress: Progress = Progress()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer that is given again when the same request comes again."""
+
+    kind: RequestKind
+    request_id: str
+    lease: Lease | None
+    """What an acquire was granted; None for the other kinds, whose answers are empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerRecord:
+    """What a job remembers of one trainer."""
+
+    last_commit: str | None = None
+    """Id of its last committed lease: the versions of that name are probably still in its memory."""
+    replies: tuple[Reply, ...] = ()
+    """The newest last."""
+    turn: int = 0
+    """Value of `Header.turns` when this was written; the trainers with the lowest are forgotten first."""
+
+    def reply_to(self, kind: RequestKind, request_id: str) -> Reply | None:
+        """The answer that was given to this request, or None."""
+        return next((reply for reply in self.replies if (reply.kind, reply.request_id) == (kind, request_id)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedDelta:
+    """The parameter delta of a committed lease, not yet part of `Header.base`."""
+
+    lease_id: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The single values of a job's state."""
+
+    format: int = FORMAT
+    status: Status
+    config_sha256: str
+    graph_sha256: str
+    num_epochs: int
+    manifest_sequence: int = 0
+    """Number of the newest manifest, 0 = none yet."""
+    manifest_sha256: str | None = None
+    manifest_status: Status | None = None
+    """The status that the newest manifest tells."""
+    manifest_epochs: int = 0
+    """Epochs completed by every bucket, as the newest manifest tells."""
+    base: Receipt | None = None
+    """Parameters as an earlier manifest compacted them; None: the initial values."""
+    next_commit: int = 1
+    """Number of the next commit."""
+    turns: int = 0
+    """Answers remembered so far."""
+    last_failure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A change of a job's state: a new header, and for each table the new values by key, None to remove."""
+
+    header: Header | None = None
+    pointers: Mapping[Partition, Receipt | None] = field(default_factory=dict)
+    done: Mapping[Bucket, int | None] = field(default_factory=dict)
+    leases: Mapping[str, Lease | None] = field(default_factory=dict)
+    beats: Mapping[str, Beat | None] = field(default_factory=dict)
+    trainers: Mapping[str, TrainerRecord | None] = field(default_factory=dict)
+    commits: Mapping[int, CommitRecord | None] = field(default_factory=dict)
+    deltas: Mapping[int, SealedDelta | None] = field(default_factory=dict)
+    epochs: Mapping[int, EpochTotals | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """Everything about a job that changes."""
+
+    header: Header
+    pointers: Mapping[Partition, Receipt] = field(default_factory=dict)
+    """The current version of each partition that was trained."""
+    done: Mapping[Bucket, int] = field(default_factory=dict)
+    """Epochs completed by each bucket; a bucket that is missing has completed none."""
+    leases: Mapping[str, Lease] = field(default_factory=dict)
+    """The live leases by id."""
+    beats: Mapping[str, Beat] = field(default_factory=dict)
+    """The signs of life of the live leases."""
+    trainers: Mapping[str, TrainerRecord] = field(default_factory=dict)
+    commits: Mapping[int, CommitRecord] = field(default_factory=dict)
+    """The commits since the newest manifest by number; the numbers have no gaps and end before `next_commit`."""
+    deltas: Mapping[int, SealedDelta] = field(default_factory=dict)
+    """Parameter deltas that are not in `Header.base`, by the number of their commit."""
+    epochs: Mapping[int, EpochTotals] = field(default_factory=dict)
+
+    def apply(self, delta: Delta) -> Self:
+        """The state after `delta`."""
+        return replace(
+            self,
+            header=delta.header or self.header,
+            pointers=_merged(self.pointers, delta.pointers),
+            done=_merged(self.done, delta.done),
+            leases=_merged(self.leases, delta.leases),
+            beats=_merged(self.beats, delta.beats),
+            trainers=_merged(self.trainers, delta.trainers),
+            commits=_merged(self.commits, delta.commits),
+            deltas=_merged(self.deltas, delta.deltas),
+            epochs=_merged(self.epochs, delta.epochs),
+        )
+
+    def as_delta(self) -> Delta:
+        """The change that makes this state out of nothing."""
+        return Delta(
+            header=self.header,
+            pointers=self.pointers,
+            done=self.done,
+            leases=self.leases,
+            beats=self.beats,
+            trainers=self.trainers,
+            commits=self.commits,
+            deltas=self.deltas,
+            epochs=self.epochs,
+        )
+
+    def leases_of(self, trainer: str) -> list[str]:
+        """Ids of the live leases that a trainer holds."""
+        return [lease_id for lease_id, lease in self.leases.items() if lease.trainer == trainer]
+
+    def reply_to(self, trainer: str, kind: RequestKind, request_id: str) -> Reply | None:
+        """The answer that this request of this trainer was given before, or None."""
+        record = self.trainers.get(trainer)
+        return record.reply_to(kind, request_id) if record else None
+
+    def commits_in_order(self) -> tuple[CommitRecord, ...]:
+        """The commits since the newest manifest."""
+        return tuple(self.commits[number] for number in sorted(self.commits))
+
+    def deltas_in_order(self) -> tuple[SealedDelta, ...]:
+        """The parameter deltas that are not in the base, in the order of their commits."""
+        return tuple(self.deltas[number] for number in sorted(self.deltas))
+
+
+def _merged(old: Mapping[K, V], changes: Mapping[K, V | None]) -> Mapping[K, V]:
+    if not changes:
+        return old
+    new = dict(old)
+    for key, value in changes.items():
+        if value is None:
+            new.pop(key, None)
+        else:
+            new[key] = value
+    return new

@@ -1,0 +1,92 @@
+"""Heartbeats: renewing a lease in the background, and knowing when it is lost."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from graphbed.clients.lockserver import LockServerClient
+from graphbed.clock import Clock
+from graphbed.errors import GraphbedError, LeaseLost
+from graphbed.logs import get_logger
+from graphbed.v1 import lockserver_pb2
+from services.trainer.metrics import TrainerMetrics
+
+log = get_logger()
+
+
+class Heartbeat:
+    """Renews one lease until it is left; sets `lost` when the lease is gone by the server's word or our own clock."""
+
+    def __init__(
+        self,
+        locks: LockServerClient,
+        *,
+        trainer_id: str,
+        lease_id: str,
+        ttl_seconds: float,
+        granted_at: float,
+        progress: Callable[[], lockserver_pb2.Progress],
+        clock: Clock,
+        metrics: TrainerMetrics,
+        on_lost: Callable[[], None],
+    ) -> None:
+        """`granted_at`: our monotonic time from before the request for the lease was sent."""
+        self._locks = locks
+        self._trainer_id = trainer_id
+        self._lease_id = lease_id
+        self._ttl_seconds = ttl_seconds
+        self._renewed_at = granted_at
+        self._progress = progress
+        self._clock = clock
+        self._metrics = metrics
+        self._on_lost = on_lost
+        self._left = threading.Event()
+        self.lost = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise LeaseLost if the lease is gone."""
+        if self.lost.is_set() or self._silent_for() >= self._ttl_seconds:
+            self._lose("checked after its time")
+            raise LeaseLost(lease=self._lease_id)
+
+    def _run(self) -> None:
+        # Renew at ttl/3: two renewals may be lost before the lease is.
+        while not self._clock.wait(self._left, self._ttl_seconds / 3):
+            if self._silent_for() >= self._ttl_seconds:
+                self._lose("no renewal got through")
+                return
+            sent_at = self._clock.monotonic()
+            try:
+                self._locks.renew(self._trainer_id, self._lease_id, self._progress(), ttl_seconds=self._ttl_seconds)
+            except LeaseLost:
+                self._metrics.renewals.labels("lost").inc()
+                self._lose("the lock server gave it away")
+                return
+            except GraphbedError as error:
+                self._metrics.renewals.labels("failed").inc()
+                log.warning("renewal failed", lease=self._lease_id, error=str(error))
+            else:
+                self._metrics.renewals.labels("ok").inc()
+                # Counted from before the request was sent: the server cannot have counted from an earlier moment.
+                self._renewed_at = sent_at
+
+    def _silent_for(self) -> float:
+        return self._clock.monotonic() - self._renewed_at
+
+    def _lose(self, why: str) -> None:
+        if not self.lost.is_set():
+            log.warning("lease lost", lease=self._lease_id, why=why)
+            self.lost.set()
+            self._on_lost()

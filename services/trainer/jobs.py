@@ -1,0 +1,72 @@
+"""Jobs as a trainer sees them: configuration, graph, relation groups and kernels, prepared once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from graphbed.clients.parameters import ParameterClient
+
+from graphbed.clients.lockserver import LockServerClient
+from graphbed.config.job import JobConfig
+from graphbed.config.load import parse_job
+from graphbed.graph.partition import Partition
+from graphbed.graph.schema import EdgeFile, GraphSchema
+from graphbed.model.parameters import initial_parameters
+from graphbed.model.relations import RelationGroups
+from graphbed.storage.graph_document import read_graph
+from graphbed.storage.objects import ObjectStore
+
+TRAIN_SPLIT = "train"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job's unchanging facts."""
+
+    config: JobConfig
+    schema: GraphSchema
+    groups: RelationGroups
+    edge_files: dict[tuple[int, int], EdgeFile]
+    """(lhs, rhs) of a bucket → its training edges; a bucket without edges is absent."""
+    tensors: tuple[str, ...]
+    """Names of the parameter tensors; none if no relation has an operator."""
+
+    def rows(self, partition: Partition) -> int:
+        """V, entities in the partition."""
+        return self.schema.entities[partition.entity_type].counts[partition.index]
+
+
+class Jobs:
+    """Jobs by name, read when first granted and kept."""
+
+    def __init__(self, locks: LockServerClient, parameters: ParameterClient, store: ObjectStore) -> None:
+        self._locks = locks
+        self._parameters = parameters
+        self._store = store
+        self._jobs: dict[str, Job] = {}
+
+    def get(self, name: str) -> Job:
+        """The job. Raises GraphbedError if the lock server or the store do not give it."""
+        if name not in self._jobs:
+            self._jobs[name] = self._read(name)
+        return self._jobs[name]
+
+    def declare(self, job: Job) -> None:
+        """Name the job's tensors to the parameter server; harmless when it knows them."""
+        initial = initial_parameters(job.config, job.groups)
+        if initial:
+            self._parameters.declare(job.config.job, initial)
+
+    def _read(self, name: str) -> Job:
+        config = parse_job(self._locks.get_job(name).config_yaml, source=f"job {name}")
+        schema = read_graph(self._store, config.graph)
+        groups = RelationGroups.from_schema(config, schema)
+        initial: dict[str, np.ndarray] = initial_parameters(config, groups)
+        job = Job(
+            config=config,
+            schema=schema,
+            groups=groups,
+            edge_files={(file.lhs, file.rhs): file for file in schema.splits.get(TRAIN_SPLIT, ())},
+            tensors=tuple(sorted(initial)),
+        )
+        self.declare(job)
+        return job

@@ -1,0 +1,47 @@
+"""What a trainer tells Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class TrainerMetrics:
+    """The trainer's metrics, each declared once."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.edges = Counter("graphbed_trainer_edges_total", "Edges trained, committed or not.", registry=registry)
+        self.leases = Counter(
+            "graphbed_trainer_leases_total",
+            "Leases by how they ended: committed, lost, released, failed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.phase_seconds = Counter(
+            "graphbed_trainer_phase_seconds_total",
+            "Seconds by phase: wait, fetch, train, store, commit.",
+            ["phase"],
+            registry=registry,
+        )
+        self.lease_seconds = Histogram(
+            "graphbed_trainer_lease_seconds",
+            "Time from grant to commit.",
+            buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200),
+            registry=registry,
+        )
+        self.bytes = Counter(
+            "graphbed_trainer_bytes_total",
+            "Bytes of partitions by direction: in, out.",
+            ["direction"],
+            registry=registry,
+        )
+        self.loss = Gauge("graphbed_trainer_loss", "Loss per edge of the last finished lease.", registry=registry)
+        self.nonfinite = Counter(
+            "graphbed_trainer_nonfinite_total", "Leases stopped by a NaN or an infinity.", registry=registry
+        )
+        self.renewals = Counter(
+            "graphbed_trainer_renewals_total",
+            "Lease renewals by outcome: ok, lost, failed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.parameter_syncs = Counter(
+            "graphbed_trainer_parameter_syncs_total", "Exchanges with the parameter server.", registry=registry
+        )

@@ -1,0 +1,117 @@
+"""A running trainer: its work in one thread, health and metrics beside it."""
+
+import os
+import signal
+import threading
+
+from graphbed.clients.parameters import ParameterClient
+from graphbed.clients.partitions import PartitionClient
+from prometheus_client import CollectorRegistry
+
+from graphbed.clients.lockserver import LockServerClient
+from graphbed.clock import Clock
+from graphbed.errors import GraphbedError
+from graphbed.logs import get_logger
+from graphbed.rpc.server import RunningServer, start_server
+from graphbed.storage.objects import ObjectStore
+from services.trainer.fetcher import Fetcher
+from services.trainer.jobs import Jobs
+from services.trainer.metrics import TrainerMetrics
+from services.trainer.runner import Runner
+from services.trainer.settings import TrainerSettings
+from services.trainer.storer import Storer
+from services.trainer.trainer import Trainer
+
+log = get_logger()
+
+_LOOK_AT_PARENT_SECONDS = 1.0
+
+
+class RunningTrainer:
+    """A trainer at work; ends the process by SIGTERM to itself when it gives up or its parent is gone."""
+
+    def __init__(
+        self,
+        settings: TrainerSettings,
+        *,
+        trainer: Trainer,
+        server: RunningServer,
+        clients: tuple[LockServerClient, ParameterClient, PartitionClient],
+        stopping: threading.Event,
+    ) -> None:
+        self._settings = settings
+        self._trainer = trainer
+        self._server = server
+        self._clients = clients
+        self._stopping = stopping
+        self.failure: GraphbedError | None = None
+        """Why it gave up, if it did."""
+        self._thread = threading.Thread(target=self._work, name="trainer")
+        self._thread.start()
+        if settings.parent_pid is not None:
+            threading.Thread(target=self._watch_parent, args=(settings.parent_pid,), daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return self._server.address
+
+    @property
+    def metrics_address(self) -> str | None:
+        return self._server.metrics_address
+
+    def stop(self, grace_seconds: float) -> None:
+        """Hand the lease back, or finish the commit that is under way, then end."""
+        self._server.set_serving(False)
+        self._stopping.set()
+        self._thread.join(timeout=grace_seconds)
+        self._server.stop(1.0)
+        for client in self._clients:
+            client.close()
+
+    def _work(self) -> None:
+        try:
+            self._trainer.run()
+        except GraphbedError as error:
+            self.failure = error
+            log.error("trainer gives up", error=str(error))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _watch_parent(self, parent_pid: int) -> None:
+        while not self._stopping.wait(_LOOK_AT_PARENT_SECONDS):
+            if os.getppid() != parent_pid:
+                log.warning("the parent process is gone", parent=parent_pid)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+
+def start_trainer(
+    settings: TrainerSettings, *, store: ObjectStore, clock: Clock, registry: CollectorRegistry
+) -> RunningTrainer:
+    """Connect to the three servers and start to work. Raises InputError if an address cannot be used."""
+    metrics = TrainerMetrics(registry)
+    stopping = threading.Event()
+    locks = LockServerClient(settings.lockserver)
+    parameters = ParameterClient(settings.paramserver)
+    partitions = PartitionClient(settings.partitionservers)
+    server = start_server(
+        service_name="graphbed.v1.Trainer",
+        register=lambda _: None,
+        listen=settings.listen,
+        metrics_listen=settings.metrics_listen,
+        registry=registry,
+    )
+    trainer = Trainer(
+        trainer_id=settings.trainer_id,
+        locks=locks,
+        jobs=Jobs(locks, parameters, store),
+        parameters=parameters,
+        fetcher=Fetcher(partitions, store, metrics),
+        runner=Runner(threads=settings.threads, clock=clock, metrics=metrics),
+        storer=Storer(partitions, metrics),
+        clock=clock,
+        metrics=metrics,
+        stopping=stopping,
+    )
+    return RunningTrainer(
+        settings, trainer=trainer, server=server, clients=(locks, parameters, partitions), stopping=stopping
+    )

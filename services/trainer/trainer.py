@@ -1,0 +1,246 @@
+"""The trainer's life: acquire → fetch → train → store → commit, again and again."""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from google.protobuf import duration_pb2
+from graphbed.clients.parameters import ParameterClient
+
+from graphbed.clients.lockserver import LockServerClient
+from graphbed.clock import Clock
+from graphbed.errors import GraphbedError, LeaseLost, NotFinite, TooLarge
+from graphbed.graph.partition import Bucket, Partition
+from graphbed.logs import get_logger
+from graphbed.storage.receipt import Receipt
+from graphbed.v1 import lockserver_pb2
+from services.trainer.fetcher import Fetcher
+from services.trainer.heartbeat import Heartbeat
+from services.trainer.jobs import Job, Jobs
+from services.trainer.metrics import TrainerMetrics
+from services.trainer.progress import ProgressBoard
+from services.trainer.runner import Runner
+from services.trainer.sharing import SharedParameters
+from services.trainer.storer import Storer
+from services.trainer.work import Assignment, LeaseWork
+
+log = get_logger()
+
+MAX_FAILURES_IN_A_ROW = 3
+"""A trainer whose leases keep failing gives up: whoever started it should see it."""
+
+
+class Stopping(GraphbedError):
+    """The trainer was asked to stop; its lease is handed back."""
+
+
+class Trainer:
+    """Trains whatever the lock server grants until it is stopped."""
+
+    def __init__(
+        self,
+        *,
+        trainer_id: str,
+        locks: LockServerClient,
+        parameters: ParameterClient,
+        jobs: Jobs,
+        fetcher: Fetcher,
+        runner: Runner,
+        storer: Storer,
+        clock: Clock,
+        metrics: TrainerMetrics,
+        stopping: threading.Event,
+    ) -> None:
+        self._trainer_id = trainer_id
+        self._locks = locks
+        self._parameters = parameters
+        self._jobs = jobs
+        self._fetcher = fetcher
+        self._runner = runner
+        self._storer = storer
+        self._clock = clock
+        self._metrics = metrics
+        self._stopping = stopping
+
+    def run(self) -> None:
+        """Work until `stopping` is set. Raises the last error after several failures in a row, TooLarge at once."""
+        failures = 0
+        request_id = _request_id()
+        while not self._stopping.is_set():
+            asked_at = self._clock.monotonic()
+            try:
+                reply = self._locks.acquire(self._trainer_id, request_id)
+            except GraphbedError as error:
+                # Asking again with the same request id: if the reply was lost, it gets the very same grant.
+                log.warning("no answer to acquire", error=str(error))
+                self._wait(1.0)
+                continue
+            request_id = _request_id()
+            if reply.WhichOneof("outcome") != "grant":
+                self._wait(_seconds(reply.wait.retry_after))
+                continue
+            try:
+                self._lease(reply.grant, asked_at)
+                failures = 0
+            except TooLarge:
+                raise
+            except GraphbedError as error:
+                failures += 1
+                if failures >= MAX_FAILURES_IN_A_ROW:
+                    raise
+                log.warning("lease failed", lease=reply.grant.lease_id, error=str(error), in_a_row=failures)
+                self._wait(1.0)
+
+    def _lease(self, grant: lockserver_pb2.Grant, asked_at: float) -> None:
+        """Train one lease to its commit, or hand it back. Raises what made it fail; losing it is no failure."""
+        board = ProgressBoard()
+        heartbeat = Heartbeat(
+            self._locks,
+            trainer_id=self._trainer_id,
+            lease_id=grant.lease_id,
+            ttl_seconds=_seconds(grant.ttl),
+            granted_at=asked_at,
+            progress=board.message,
+            clock=self._clock,
+            metrics=self._metrics,
+            on_lost=board.stop,
+        )
+        try:
+            with heartbeat:
+                job = self._jobs.get(grant.job)
+                self._train_and_commit(_assignment(job, grant, asked_at), board, heartbeat)
+        except LeaseLost:
+            self._metrics.leases.labels("lost").inc()
+        except Stopping:
+            self._release(grant, lockserver_pb2.RELEASE_REASON_SHUTDOWN, "stopping")
+            self._metrics.leases.labels("released").inc()
+        except NotFinite as error:
+            self._metrics.nonfinite.inc()
+            self._fail(grant, lockserver_pb2.RELEASE_REASON_NOT_FINITE, error)
+        except Exception as error:
+            self._fail(grant, lockserver_pb2.RELEASE_REASON_FAILED, error)
+        else:
+            self._metrics.leases.labels("committed").inc()
+            self._metrics.lease_seconds.observe(self._clock.monotonic() - asked_at)
+
+    def _train_and_commit(self, assignment: Assignment, board: ProgressBoard, heartbeat: Heartbeat) -> None:
+        def check() -> None:
+            heartbeat.check()
+            if self._stopping.is_set():
+                raise Stopping
+
+        log.info("lease granted", job=assignment.job.config.job, lease=assignment.lease_id, epoch=assignment.epoch)
+        shared = SharedParameters(
+            self._parameters,
+            self._jobs,
+            assignment.job,
+            lease_id=assignment.lease_id,
+            clock=self._clock,
+            stopping=self._stopping,
+            metrics=self._metrics,
+        )
+        seconds: dict[str, float] = {}
+        with self._phase("fetch", board, seconds):
+            shared.pull()
+            work = self._fetcher.fetch(assignment, check=check, moved=board.add_bytes)
+        with self._phase("train", board, seconds):
+            self._runner.train(work, shared, board, check=check)
+        # From here on a stop finishes the commit: storing costs less than training again.
+        with self._phase("store", board, seconds):
+            receipts = self._storer.store(work, check=heartbeat.check, moved=board.add_bytes)
+            sealed = shared.seal()
+        with self._phase("commit", board, seconds):
+            self._commit(work, receipts, sealed, seconds, heartbeat.check)
+        self._metrics.loss.set(work.loss / max(work.edges_trained, 1))
+        log.info(
+            "lease committed",
+            job=assignment.job.config.job,
+            lease=assignment.lease_id,
+            edges=work.edges_trained,
+            loss_per_edge=round(work.loss / max(work.edges_trained, 1), 5),
+            **{f"{phase}_seconds": round(value, 3) for phase, value in seconds.items()},
+        )
+
+    def _commit(
+        self,
+        work: LeaseWork,
+        receipts: dict[Partition, Receipt],
+        sealed: Receipt | None,
+        seconds: dict[str, float],
+        check: Callable[[], None],
+    ) -> None:
+        """Repeat the commit with one request id until it is answered or the lease is lost."""
+        request_id = _request_id()
+        stats = lockserver_pb2.LeaseStats(edges=work.edges_trained, loss=work.loss, phase_seconds=seconds)
+        while True:
+            check()
+            try:
+                self._locks.commit(
+                    self._trainer_id, request_id, work.assignment.lease_id, list(receipts.items()), sealed, stats
+                )
+            except LeaseLost:
+                raise
+            except GraphbedError as error:
+                if error.code.name not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+                    raise
+                log.warning("no answer to commit", lease=work.assignment.lease_id, error=str(error))
+                # Not cut short by a stop: the work is stored, only the answer is missing.
+                self._clock.wait(threading.Event(), 0.5)
+            else:
+                return
+
+    def _fail(self, grant: lockserver_pb2.Grant, reason: lockserver_pb2.ReleaseReason, error: Exception) -> None:
+        log.error(
+            "lease given back", lease=grant.lease_id, error=str(error), exc_info=not isinstance(error, GraphbedError)
+        )
+        self._release(grant, reason, str(error))
+        self._metrics.leases.labels("failed").inc()
+        raise error if isinstance(error, GraphbedError) else GraphbedError(what=str(error)) from error
+
+    def _release(self, grant: lockserver_pb2.Grant, reason: lockserver_pb2.ReleaseReason, detail: str) -> None:
+        try:
+            self._locks.release(self._trainer_id, _request_id(), grant.lease_id, reason, detail[:500])
+        except GraphbedError as error:
+            # Not told, the lock server finds out by itself after ttl.
+            log.warning("release failed", lease=grant.lease_id, error=str(error))
+
+    def _wait(self, seconds: float) -> None:
+        self._clock.wait(self._stopping, seconds)
+        self._metrics.phase_seconds.labels("wait").inc(seconds)
+
+    @contextmanager
+    def _phase(self, name: str, board: ProgressBoard, seconds: dict[str, float]) -> Iterator[None]:
+        board.enter(name)
+        started = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            seconds[name] = self._clock.monotonic() - started
+            self._metrics.phase_seconds.labels(name).inc(seconds[name])
+
+
+def _assignment(job: Job, grant: lockserver_pb2.Grant, asked_at: float) -> Assignment:
+    return Assignment(
+        job=job,
+        lease_id=grant.lease_id,
+        epoch=grant.epoch,
+        buckets=tuple(Bucket(bucket.lhs, bucket.rhs) for bucket in grant.buckets),
+        versions={
+            Partition(item.partition.entity_type, item.partition.index): (
+                Receipt.from_proto(item.version) if item.HasField("version") else None
+            )
+            for item in grant.partitions
+        },
+        learning_rate_factor=grant.learning_rate_factor,
+        ttl_seconds=_seconds(grant.ttl),
+        granted_at=asked_at,
+    )
+
+
+def _seconds(duration: duration_pb2.Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
+
+
+def _request_id() -> str:
+    return secrets.token_hex(16)

@@ -1,0 +1,106 @@
+"""Trainers that are killed or stopped in the middle of a lease; real processes, real signals."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from graphbed.storage.address import open_store
+
+from graphbed.config.load import dump_job
+from graphbed.v1 import lockserver_pb2
+from services.standalone.cluster import StandaloneCluster
+from tests.fixtures.graphs import codex_job, ingest_quietly, store_url
+from tests.fixtures.history import check_history
+
+T = TypeVar("T")
+
+pytestmark = pytest.mark.timeout(240)
+
+# Long enough leases to hit their middle: some seconds each on one core.
+SLOW = {"dimension": 128, "num_uniform_negs": 1500, "num_epochs": 1, "lease": {"ttl_seconds": 2.0}}
+
+
+def wait_for(look: Callable[[], T | None], *, seconds: float, what: str) -> T:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not happen within {seconds} s")
+
+
+def lease_in_training(cluster: StandaloneCluster, job: str) -> lockserver_pb2.LeaseInfo:
+    """A live lease whose trainer has trained some of its edges."""
+
+    def look() -> lockserver_pb2.LeaseInfo | None:
+        leases = cluster.locks.get_job(job).leases
+        return next((lease for lease in leases if lease.progress.edges > 0), None)
+
+    return wait_for(look, seconds=90, what="a lease in training")
+
+
+def pid_of(lease: lockserver_pb2.LeaseInfo) -> int:
+    """Trainer ids are host-pid-random."""
+    return int(lease.trainer_id.rsplit("-", 2)[1])
+
+
+def wait_until_completed(cluster: StandaloneCluster, job: str) -> None:
+    def look() -> bool | None:
+        cluster.trainers.tend()
+        return cluster.locks.get_job(job).summary.status == lockserver_pb2.JOB_STATUS_COMPLETED or None
+
+    wait_for(look, seconds=150, what="the end of the job")
+
+
+def test_killing_a_trainer_in_mid_lease_repeats_only_its_lease(tmp_path: Path) -> None:
+    config = codex_job(store_url(tmp_path), **SLOW)
+    store = open_store(config.store, {})
+    ingest_quietly(config, store)
+    with StandaloneCluster(config.store, trainers=2, threads=1, environ={}) as cluster:
+        cluster.submit(dump_job(config))
+        victim = lease_in_training(cluster, config.job)
+        os.kill(pid_of(victim), signal.SIGKILL)
+        killed_at = time.monotonic()
+
+        def given_away() -> float | None:
+            leases = {lease.lease_id for lease in cluster.locks.get_job(config.job).leases}
+            return time.monotonic() - killed_at if victim.lease_id not in leases else None
+
+        seconds = wait_for(given_away, seconds=30, what="the end of the dead trainer's lease")
+        wait_until_completed(cluster, config.job)
+    assert seconds <= config.lease.ttl_seconds + 2.0
+    commits = check_history(store, config)
+    assert victim.lease_id not in {commit.lease_id for commit in commits}
+    trained = sum(commit.edges for commit in commits)
+    assert trained == 32_888 * config.num_epochs
+
+
+def test_a_stopped_trainer_that_wakes_after_its_lease_was_given_away_changes_nothing(tmp_path: Path) -> None:
+    config = codex_job(store_url(tmp_path), **SLOW)
+    store = open_store(config.store, {})
+    ingest_quietly(config, store)
+    with StandaloneCluster(config.store, trainers=2, threads=1, environ={}) as cluster:
+        cluster.submit(dump_job(config))
+        sleeper = lease_in_training(cluster, config.job)
+        os.kill(pid_of(sleeper), signal.SIGSTOP)
+        try:
+
+            def retrained() -> bool | None:
+                """Its buckets are in somebody else's live lease, or done."""
+                reply = cluster.locks.get_job(config.job)
+                gone = sleeper.lease_id not in {lease.lease_id for lease in reply.leases}
+                return gone or None
+
+            wait_for(retrained, seconds=30, what="the end of the sleeper's lease")
+        finally:
+            os.kill(pid_of(sleeper), signal.SIGCONT)
+        wait_until_completed(cluster, config.job)
+        assert pid_of(sleeper) in cluster.trainers.pids
+    commits = check_history(store, config)
+    assert sleeper.lease_id not in {commit.lease_id for commit in commits}
+    assert sum(commit.edges for commit in commits) == 32_888
