@@ -154,6 +154,12 @@ class StoreUnavailable(GraphbedError):
     code, reason = StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"
 
 
+class BucketMissing(StoreUnavailable):
+    """The store at {address} has no bucket {bucket}; create it, or correct the address."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "BUCKET_MISSING"
+
+
 class StoreDenied(GraphbedError):
     """The store at {address} refused the keys; check the access key, the secret key and their rights."""
 

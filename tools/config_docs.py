@@ -18,8 +18,8 @@ INTRODUCTION = """# Configuration
 
 <!-- Made by `make docs` from graphbed/config/job.py; `make lint` fails if it differs. -->
 
-One YAML file describes one job; `examples/` has some. Unknown keys are refused. `docs/job.schema.json` is the same as a JSON
-schema: editors with a YAML language server check and complete a file that begins with
+One YAML file describes one job; `examples/` has some. Unknown keys are refused. `docs/job.schema.json` is the same as
+a JSON schema: editors with a YAML language server check and complete a file that begins with
 `# yaml-language-server: $schema=../docs/job.schema.json`.
 """
 
@@ -43,9 +43,12 @@ def page() -> str:
 
 def _row(name: str, field: FieldInfo, sections: dict[type[BaseModel], str], enums: list[type[enum.StrEnum]]) -> str:
     kind = _type(field.annotation, sections, enums, name)
-    limits = [f"{_SIGNS[attribute]} {getattr(m, attribute)}" for m in field.metadata for attribute in _SIGNS
-              if getattr(m, attribute, None) is not None]  # fmt: skip
-    return f"| `{name}` | {', '.join([kind, *limits])} | {_default(field)} | {_line(field.description)} |"
+    return f"| `{name}` | {', '.join([kind, *_limits(field)])} | {_default(field)} | {_line(field.description)} |"
+
+
+def _limits(field: FieldInfo) -> list[str]:
+    found = [(sign, getattr(note, name, None)) for note in field.metadata for name, sign in _SIGNS.items()]
+    return [f"{sign} {value}".replace("<", "\\<") for sign, value in found if value is not None]
 
 
 _SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤", "min_length": "length ≥"}
@@ -55,7 +58,8 @@ def _type(annotation: Any, sections: dict[type[BaseModel], str], enums: list[typ
     """A type in words; notes the sections and choices that it names."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return _type(arguments[0], sections, enums, key)
+        inner = [limit for note in arguments[1:] if isinstance(note, FieldInfo) for limit in _limits(note)]
+        return ", ".join([_type(arguments[0], sections, enums, key), *inner])
     if origin is list:
         return f"list of {_type(arguments[0], sections, enums, key)}"
     if origin is dict:
@@ -84,7 +88,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _line(text: str | None) -> str:
-    return " ".join((text or "").split()).replace("|", "\\|")
+    return " ".join((text or "").split()).replace("|", "\\|").replace("<", "\\<")
 
 
 def documents() -> dict[Path, str]:

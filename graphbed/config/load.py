@@ -33,9 +33,9 @@ def load_job(path: Path) -> JobConfig:
     except UnicodeDecodeError as error:
         raise BadConfig(what=f"{path} is not UTF-8 text") from error
     config = parse_job(text, source=str(path))
-    store = config.store if "://" in config.store else str(path.parent / config.store)
+    store = config.store if "://" in config.store else str(path.parent / Path(config.store).expanduser())
     edges = {
-        split: files.model_copy(update={"files": [str(path.parent / name) for name in files.files]})
+        split: files.model_copy(update={"files": [str(path.parent / Path(name).expanduser()) for name in files.files]})
         for split, files in config.edges.items()
     }
     return config.model_copy(update={"store": store, "edges": edges})

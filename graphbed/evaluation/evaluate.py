@@ -28,7 +28,7 @@ def evaluate(
     filtered: bool,
     per_relation: bool,
     clock: Clock,
-    watch: Watch,
+    watch: Watch = lambda *_: None,
 ) -> Evaluation:
     """Rank both sides of every edge of `split` among all entities of their types; filtered by all splits.
 

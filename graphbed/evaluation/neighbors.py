@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from graphbed.config.job import Comparator
-from graphbed.errors import InputError
 from graphbed.evaluation.ranking import blocks
-from graphbed.evaluation.scoring import Side, TrainedModel, comparable, other
+from graphbed.evaluation.scoring import Side, TrainedModel, as_double, comparable
 
 
 def nearest(model: TrainedModel, entity_type: str, entity: int, k: int) -> list[tuple[int, float]]:
@@ -19,7 +19,7 @@ def nearest(model: TrainedModel, entity_type: str, entity: int, k: int) -> list[
     Raw means before any operator, whatever comparator the job trains with.
     """
     query_1D = comparable(Comparator.COS, model.rows(entity_type, np.array([entity])))
-    found = _top(model, entity_type, k + 1, lambda table: query_1D @ comparable(Comparator.COS, table.double()).T)
+    found = _top(model, entity_type, k + 1, lambda table: query_1D @ comparable(Comparator.COS, as_double(table)).T)
     return [(candidate, score) for candidate, score in found if candidate != entity][:k]
 
 
@@ -37,17 +37,8 @@ def completions(model: TrainedModel, relation: int, sought: Side, given: int, k:
     )
 
 
-def require_type(model: TrainedModel, relation: int, sought: Side, entity_type: str, name: str) -> None:
-    """Raise InputError unless entities of the type may stand on the given side of the relation."""
-    wanted = model.entity_type(relation, other(sought))
-    if entity_type != wanted:
-        raise InputError(
-            what=f"The {other(sought)} of this relation is of the type {wanted}, but {name!r} is of the type {entity_type}."
-        )
-
-
 def _top(
-    model: TrainedModel, entity_type: str, k: int, score: Callable[[torch.Tensor], torch.Tensor]
+    model: TrainedModel, entity_type: str, k: int, score: Callable[[NDArray[np.float32]], torch.Tensor]
 ) -> list[tuple[int, float]]:
     """The k highest scores among all entities of the type, highest first; NaN last, equal ones by id."""
     ids, scores = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)

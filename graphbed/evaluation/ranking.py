@@ -110,7 +110,9 @@ def _batches(model: TrainedModel, edges: SplitEdges, sought: Side) -> Iterator[N
             yield order[first : min(first + BATCH, stop)]
 
 
-def blocks(model: TrainedModel, entity_type: str, block_rows: int = BLOCK_ROWS) -> Iterator[tuple[int, torch.Tensor]]:
+def blocks(
+    model: TrainedModel, entity_type: str, block_rows: int = BLOCK_ROWS
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """The table of a type in pieces of one partition each: the id of the first row, and the rows [V, D]."""
     base = 0
     for table in model.tables[entity_type]:

@@ -29,6 +29,11 @@ def other(side: Side) -> Side:
     return "rhs" if side == "lhs" else "lhs"
 
 
+def as_double(array: NDArray[np.float32]) -> torch.Tensor:
+    """A float64 copy: stored arrays are read-only, which torch does not know."""
+    return torch.from_numpy(array.astype(np.float64))
+
+
 def operate(operator: Operator, x_BD: torch.Tensor, values_BD: torch.Tensor) -> torch.Tensor:
     """g_r(x) [B, D]. Formulas: docs/model.md; a complex vector is D/2 real parts, then D/2 imaginary ones."""
     match operator:
@@ -59,14 +64,14 @@ class TrainedModel:
     """The tables and parameters of one checkpoint, and how they make a score.
 
     An entity's id counts through the partitions of its type: partition 0 first. Tables and parameters are float32;
-    queries and candidates are made and multiplied in float64.
+    queries and candidates are multiplied in float64.
     """
 
     comparator: Comparator
     groups: RelationGroups
-    tables: Mapping[str, tuple[torch.Tensor, ...]]
+    tables: Mapping[str, tuple[NDArray[np.float32], ...]]
     """Entity type → one [V, D] for each partition."""
-    parameters: Mapping[str, torch.Tensor]
+    parameters: Mapping[str, NDArray[np.float32]]
     """As graphbed.model.parameters names them; [Rg, D]."""
 
     @classmethod
@@ -87,8 +92,8 @@ class TrainedModel:
         return cls(
             comparator=config.comparator,
             groups=RelationGroups.from_schema(config, schema),
-            tables={kind: tuple(map(torch.from_numpy, parts)) for kind, parts in tables.items()},
-            parameters={name: torch.from_numpy(array) for name, array in parameters.items()},
+            tables={kind: tuple(parts) for kind, parts in tables.items()},
+            parameters=parameters,
         )
 
     def entry(self, relation: int) -> RelationConfig:
@@ -109,11 +114,11 @@ class TrainedModel:
         tables = self.tables[entity_type]
         bounds = np.cumsum([0] + [len(table) for table in tables])
         part = np.searchsorted(bounds, ids, side="right") - 1
-        rows = torch.empty((len(ids), tables[0].shape[1]), dtype=torch.float64)
+        rows = np.empty((len(ids), tables[0].shape[1]))
         for index in np.unique(part):
             inside = np.flatnonzero(part == index)
-            rows[torch.from_numpy(inside)] = tables[index][torch.from_numpy(ids[inside] - bounds[index])].double()
-        return rows
+            rows[inside] = tables[index][ids[inside] - bounds[index]]
+        return torch.from_numpy(rows)
 
     def changes_candidates(self, relation: int, sought: Side) -> bool:
         """Whether the candidates pass the relation's operator: only right sides of plain relations do."""
@@ -133,18 +138,19 @@ class TrainedModel:
             vectors = operate(entry.operator, vectors, self._values(relations, "rhs"))
         return comparable(self.comparator, vectors)
 
-    def candidates(self, sought: Side, relation: int, table_VD: torch.Tensor) -> torch.Tensor:
+    def candidates(self, sought: Side, relation: int, table_VD: NDArray[np.float32]) -> torch.Tensor:
         """What the queries of `relation` are multiplied with, [V, D]: raw rows, or g_r of them for plain relations."""
-        vectors = table_VD.double()
-        if self.changes_candidates(relation, sought):
-            values = self._values(np.array([relation], dtype=np.int32), "rhs")
-            vectors = operate(self.entry(relation).operator, vectors, values)
-        return comparable(self.comparator, vectors)
+        if not self.changes_candidates(relation, sought):
+            return comparable(self.comparator, as_double(table_VD))
+        # A whole table passes the operator for each relation, so in float32: half the memory traffic. Element by
+        # element, the result does not depend on the place of a row.
+        values = self._values(np.array([relation], dtype=np.int32), "rhs").float()
+        vectors = operate(self.entry(relation).operator, torch.tensor(table_VD), values)
+        return comparable(self.comparator, vectors.double())
 
     def _values(self, relations: NDArray[np.int32], side: Side) -> torch.Tensor:
         """Operator parameters [B, D] as float64; [B, 0] without an operator."""
         group = int(self.groups.group[relations[0]])
         if self.groups.entries[group].operator is Operator.NONE:
             return torch.empty((len(relations), 0), dtype=torch.float64)
-        rows = torch.from_numpy(self.groups.row[relations].astype(np.int64))
-        return self.parameters[values_name(group, side)][rows].double()
+        return as_double(self.parameters[values_name(group, side)][self.groups.row[relations]])

@@ -1,5 +1,6 @@
 """The CPU kernel: a slice of edges in one compiled call without the GIL."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from graphbed.config.job import Operator, Optimizer
 from graphbed.model.checks import require_arguments
-from graphbed.model.cpu.source import load_module
+from graphbed.model.cpu.source import cache_directory, load_module
 from graphbed.model.cpu.workspace import Learned, Numbers, Workspace
 from graphbed.model.kernel import (
     Control,
@@ -30,6 +31,7 @@ class CpuKernel:
     def __init__(self, spec: KernelSpec, entry: Entry) -> None:
         self._spec = spec
         self._entry = entry
+        self._buffers = threading.local()
 
     @property
     def spec(self) -> KernelSpec:
@@ -47,12 +49,6 @@ class CpuKernel:
         seed: int,
     ) -> None:
         require_arguments(self._spec, edges, lhs, rhs, parameters, hyper, control, seed)
-        work = Workspace.create(
-            edges=hyper.chunk_edges,
-            uniform=hyper.uniform_negatives,
-            relations=len(parameters.rhs.values),
-            dimension=lhs.embeddings.shape[1],
-        )
         self._entry(
             edges.lhs_rows,
             edges.relation_rows,
@@ -64,7 +60,7 @@ class CpuKernel:
             Learned(parameters.lhs.values, parameters.lhs.sums),
             Learned(parameters.rhs.values, parameters.rhs.sums),
             Numbers.from_hyper(hyper),
-            work,
+            self._workspace(hyper, len(parameters.rhs.values), lhs.embeddings.shape[1]),
             int(lhs.embeddings is rhs.embeddings),
             np.uint64(seed),
             control.stop,
@@ -73,6 +69,16 @@ class CpuKernel:
             control.failed,
         )
 
+    def _workspace(self, hyper: Hyper, relations: int, dimension: int) -> Workspace:
+        """This thread's buffers: fresh memory costs page faults, so the next call takes them again if they fit."""
+        shape = (hyper.chunk_edges, hyper.uniform_negatives, relations, dimension)
+        if getattr(self._buffers, "shape", None) != shape:
+            edges, uniform, _, _ = shape
+            self._buffers.work = Workspace.create(edges=edges, uniform=uniform, relations=relations, dimension=dimension)
+            self._buffers.shape = shape
+        work: Workspace = self._buffers.work
+        return work
+
 
 def cpu_kernel(spec: KernelSpec) -> Kernel:
     """The compiled kernel for `spec`, ready to run.
@@ -80,7 +86,7 @@ def cpu_kernel(spec: KernelSpec) -> Kernel:
     Compiles for 10 to 30 seconds the first time on a machine, and reads the machine code from the cache directory
     afterwards (GRAPHBED_KERNEL_CACHE, default ~/.cache/graphbed/kernels). Raises InputError if that cannot be written.
     """
-    module: Any = load_module(spec)
+    module: Any = load_module(spec, cache_directory())
     kernel = CpuKernel(spec, module.entry)
     _warm(kernel)
     return kernel

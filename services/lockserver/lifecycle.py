@@ -66,9 +66,7 @@ def extend(state: JobState, plan: Plan, num_epochs: int) -> Delta | None:
     if num_epochs <= header.num_epochs:
         return None
     runs_on = header.status is Status.COMPLETED and bool(plan.edges)
-    return Delta(
-        header=replace(header, num_epochs=num_epochs, status=Status.RUNNING if runs_on else header.status)
-    )
+    return Delta(header=replace(header, num_epochs=num_epochs, status=Status.RUNNING if runs_on else header.status))
 
 
 def cancel(state: JobState) -> Delta | None:
@@ -99,7 +97,7 @@ def is_recorded(state: JobState) -> bool:
     return not state.commits and state.header.manifest_status is state.header.status
 
 
-def next_manifest(  # noqa: PLR0913 - a manifest is these facts
+def next_manifest(
     state: JobState,
     plan: Plan,
     *,

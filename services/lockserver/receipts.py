@@ -13,9 +13,7 @@ from services.lockserver.state import Lease
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def check_versions(
-    plan: Plan, lease: Lease, versions: Sequence[tuple[Partition, Receipt]]
-) -> dict[Partition, Receipt]:
+def check_versions(plan: Plan, lease: Lease, versions: Sequence[tuple[Partition, Receipt]]) -> dict[Partition, Receipt]:
     """The new version of each partition of the lease. Raises BadReceipt unless each has one, of its name and shape."""
     by_partition = dict(versions)
     if len(by_partition) != len(versions):

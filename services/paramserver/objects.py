@@ -17,7 +17,7 @@ class ParameterObjects:
     def __init__(self, store: ObjectStore, *, max_bytes: int) -> None:
         self._store = store
         # The file's header comes on top of the numbers.
-        self._max_bytes = max_bytes + (1 << 20)
+        self._max_bytes = max_bytes + (2 << 20)
 
     def write(self, key: str, tensors: Tensors) -> Receipt:
         """Make `tensors` durable as `key`. Raises StoreUnavailable, StoreFull, StoreDenied."""

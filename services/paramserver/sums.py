@@ -16,6 +16,9 @@ Shapes: TypeAlias = dict[str, tuple[int, ...]]
 MAX_LIVE_LEASES = 512
 """More than any cluster has trainers, each with two leases; keeps strangers from filling the memory."""
 
+MAX_BASES = 16
+"""How many bases are remembered; the lock server names the newest, or the one before."""
+
 MAX_REMEMBERED = 1 << 16
 """How many ended leases are remembered. A push of one that was forgotten counts until the next settle, no longer."""
 
@@ -47,6 +50,8 @@ class JobSums:
     """The committed leases whose deltas are in `permanent`, since the oldest base in `_bases`."""
     _bases: dict[str, int] = field(default_factory=dict)
     """Key of each base that is known to hold the first n of `_order`; "" stands for the initial values."""
+    _folded: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Key of each base that was written here → the leases in it that no settle has told of; the newest last."""
     _over: dict[str, None] = field(default_factory=dict)
     """Leases that are committed or void, the oldest first."""
 
@@ -161,15 +166,23 @@ class JobSums:
         self.permanent = permanent
         self.settled = True
         self.oldest_round = issued
-        counted = {*committed, *live}
+        told = [*self._folded.get(base, ()), *committed]
+        self._folded[base] = ()
+        counted = {*told, *live}
         void = [
             lease_id for lease_id, held in self.live.items() if lease_id not in counted and held.first_pushed < seen
         ]
-        self._end([*committed, *void])
+        self._end([*told, *void])
         return len(void)
 
     def compacted(self, base: str, deltas: Sequence[str], key: str) -> None:
-        """Remember that the object `key` holds `base` plus `deltas`, if that is the beginning of `permanent`."""
+        """Remember that the object `key` holds `base` plus `deltas`.
+
+        The caller knows of commits that no settle has told yet: when one names `key`, their leases are over too.
+        """
+        self._folded[key] = (*self._folded.get(base, ()), *deltas)
+        while len(self._folded) > MAX_BASES:
+            del self._folded[next(iter(self._folded))]
         start = self._bases.get(base)
         if start is not None and self._order[start : start + len(deltas)] == list(deltas):
             self._bases[key] = start + len(deltas)

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 from graphbed.clients.partitions import PartitionClient
 
-from graphbed.config.job import Optimizer
 from graphbed.graph.edges import EdgeArrays
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.model.kernel import Table
-from graphbed.model.tables import initial_partition
+from graphbed.model.tables import initial_partition, sum_columns
 from graphbed.storage.graph_files import read_edges
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.partition_file import PartitionArrays, unpack_partition
@@ -45,7 +44,7 @@ class Fetcher:
 
     def _require_memory(self, assignment: Assignment) -> None:
         job = assignment.job
-        row_bytes = FLOAT_BYTES * (job.config.dimension + _sum_columns(job))
+        row_bytes = FLOAT_BYTES * (job.config.dimension + sum_columns(job.config))
         files = (job.edge_files.get((bucket.lhs, bucket.rhs)) for bucket in assignment.buckets)
         needed = lease_bytes(
             [
@@ -72,7 +71,7 @@ class Fetcher:
             rows += job.rows(partition)
         table = Table(
             embeddings=np.empty((rows, job.config.dimension), np.float32),
-            sums=np.empty((rows, _sum_columns(job)), np.float32),
+            sums=np.empty((rows, sum_columns(job.config)), np.float32),
         )
         for partition, start in starts.items():
             check()
@@ -152,6 +151,3 @@ def _by_type(partitions: Iterable[Partition]) -> dict[str, list[Partition]]:
         members.setdefault(partition.entity_type, []).append(partition)
     return members
 
-
-def _sum_columns(job: Job) -> int:
-    return 1 if job.config.optimizer is Optimizer.ROW_ADAGRAD else job.config.dimension

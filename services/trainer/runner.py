@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from graphbed.model.cpu.kernel import cpu_kernel
-from graphbed.model.threads import single_threaded_blas
 
 from graphbed.clock import Clock
 from graphbed.errors import NotFinite
+from graphbed.model.cpu_kernel import cpu_kernel
 from graphbed.model.edges import order_edges
 from graphbed.model.kernel import Control, EdgeSlice, GroupParameters, Hyper, Kernel, KernelSpec, Table
 from graphbed.model.parameters import group_parameters
+from graphbed.model.threads import single_threaded_blas
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.progress import ProgressBoard
 from services.trainer.sharing import SharedParameters, SyncThread

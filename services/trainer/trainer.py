@@ -4,11 +4,12 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from google.protobuf import duration_pb2
-from graphbed.clients.parameters import ParameterClient
 
 from graphbed.clients.lockserver import LockServerClient
+from graphbed.clients.parameters import ParameterClient
 from graphbed.clock import Clock
 from graphbed.errors import GraphbedError, LeaseLost, NotFinite, TooLarge
 from graphbed.graph.partition import Bucket, Partition
@@ -26,6 +27,8 @@ from services.trainer.storer import Storer
 from services.trainer.work import Assignment, LeaseWork
 
 log = get_logger()
+
+ReleaseReason: TypeAlias = "lockserver_pb2.ReleaseReason.ValueType"
 
 MAX_FAILURES_IN_A_ROW = 3
 """A trainer whose leases keep failing gives up: whoever started it should see it."""
@@ -190,7 +193,9 @@ class Trainer:
             else:
                 return
 
-    def _fail(self, grant: lockserver_pb2.Grant, reason: lockserver_pb2.ReleaseReason, error: Exception) -> None:
+    def _fail(
+        self, grant: lockserver_pb2.Grant, reason: "lockserver_pb2.ReleaseReason.ValueType", error: Exception
+    ) -> None:
         log.error(
             "lease given back", lease=grant.lease_id, error=str(error), exc_info=not isinstance(error, GraphbedError)
         )
@@ -198,7 +203,9 @@ class Trainer:
         self._metrics.leases.labels("failed").inc()
         raise error if isinstance(error, GraphbedError) else GraphbedError(what=str(error)) from error
 
-    def _release(self, grant: lockserver_pb2.Grant, reason: lockserver_pb2.ReleaseReason, detail: str) -> None:
+    def _release(
+        self, grant: lockserver_pb2.Grant, reason: "lockserver_pb2.ReleaseReason.ValueType", detail: str
+    ) -> None:
         try:
             self._locks.release(self._trainer_id, _request_id(), grant.lease_id, reason, detail[:500])
         except GraphbedError as error:

@@ -110,9 +110,9 @@ def write_module(spec: KernelSpec, directory: Path, sources: Path = SOURCES) -> 
     return path
 
 
-def load_module(spec: KernelSpec) -> ModuleType:
-    """The combination's module; its `entry` is compiled at the first call, or read from the cache."""
-    path = write_module(spec, cache_directory())
+def load_module(spec: KernelSpec, directory: Path, sources: Path = SOURCES) -> ModuleType:
+    """The combination's module; its `entry` is compiled at the first call, or read from the cache. Raises InputError."""
+    path = write_module(spec, directory, sources)
     if path.stem not in sys.modules:
         module_spec = importlib.util.spec_from_file_location(path.stem, path)
         if module_spec is None or module_spec.loader is None:

@@ -69,7 +69,7 @@ def test_filtering_leaves_out_known_entities_but_never_the_true_one(cuts: int):
     model = scalar_model([1, 5, 3, 3, 2, 4], cuts=cuts)
     known = edges((0, 0, 1), (0, 0, 2), (0, 0, 3), (1, 0, 5))
     index = KnownEntities.build(known, "rhs")
-    # Of 5, 4, 3, 2, 1 above or beside entity 2 (score 3), entity 1 and the twin 3 are known; entity 5 is not, for lhs 0.
+    # Above or beside entity 2 (score 3): 1 and the twin 3 are known, 5 is not, for lhs 0.
     assert rank(model, edges((0, 0, 2)), "rhs", index, quiet).tolist() == [2.0]
     assert rank(model, edges((0, 0, 2)), "rhs", None, quiet).tolist() == [1 + 2 + 0.5]
 
@@ -102,7 +102,7 @@ def test_partitions_and_blocks_do_not_change_ranks():
     whole = random_model(
         Operator.COMPLEX_DIAGONAL, Comparator.DOT, reciprocal=True, counts={"user": [40], "item": [30]}, seed=5
     )
-    table = {kind: parts[0].numpy() for kind, parts in whole.tables.items()}
+    table = {kind: parts[0] for kind, parts in whole.tables.items()}
     test = random_edges(whole, 200, 6)
     index = {sought: KnownEntities.build(random_edges(whole, 500, 7), sought) for sought in SIDES}
     for cuts, kept in ((2, 0), (5, 0), (5, 100)):
@@ -110,7 +110,7 @@ def test_partitions_and_blocks_do_not_change_ranks():
         counts = {kind: [len(part) for part in some] for kind, some in parts.items()}
         config = job(list(whole.groups.entries), dict.fromkeys(counts, cuts), Comparator.DOT)
         relations = [RelationEntry(name=n, lhs="user", rhs="user" if n == "c" else "item") for n in "abc"]
-        parameters = {name: values.numpy() for name, values in whole.parameters.items()}
+        parameters = dict(whole.parameters)
         model = TrainedModel.build(config, schema(relations, counts), parts, parameters)
         for sought in SIDES:
             expected = rank(whole, test, sought, index[sought], quiet)

@@ -1,0 +1,97 @@
+"""`graphbed`: everything one does with a graph, from text files to neighbours."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import typer
+from grpc import StatusCode
+
+from graphbed.cli.cancel import cancel
+from graphbed.cli.evaluate import evaluate
+from graphbed.cli.export import export
+from graphbed.cli.ingest import ingest
+from graphbed.cli.neighbors import neighbors
+from graphbed.cli.status import status
+from graphbed.cli.submit import submit
+from graphbed.cli.train import train
+from graphbed.errors import GraphbedError, NotFinite
+
+COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
+    ("ingest", ingest),
+    ("train", train),
+    ("eval", evaluate),
+    ("neighbors", neighbors),
+    ("export", export),
+    ("submit", submit),
+    ("cancel", cancel),
+    ("status", status),
+)
+"""Name → function, in the order of `graphbed --help`."""
+
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+
+# What the one who typed the command can put right: arguments, files, addresses, keys, room on the disk.
+_WRONG_INPUT_CODES = {
+    StatusCode.INVALID_ARGUMENT,
+    StatusCode.NOT_FOUND,
+    StatusCode.ALREADY_EXISTS,
+    StatusCode.FAILED_PRECONDITION,
+    StatusCode.PERMISSION_DENIED,
+    StatusCode.UNAUTHENTICATED,
+    StatusCode.RESOURCE_EXHAUSTED,
+    StatusCode.UNAVAILABLE,
+    StatusCode.DATA_LOSS,
+}
+
+
+def application() -> typer.Typer:
+    """The command line with all its commands."""
+    app = typer.Typer(
+        name="graphbed",
+        help="Embeddings for graphs that are too large for one machine.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for name, command in COMMANDS:
+        app.command(name)(command)
+    return app
+
+
+def exit_code(error: GraphbedError) -> int:
+    """2 if the input was wrong, 1 if the work failed."""
+    # That a number became infinite is known only after the work, although servers report it as a bad argument.
+    if isinstance(error, NotFinite):
+        return FAILED
+    return WRONG_INPUT if error.code in _WRONG_INPUT_CODES else FAILED
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; what goes wrong is one line on stderr."""
+    command = typer.main.get_command(application())
+    try:
+        code = command.main(args=list(arguments), prog_name="graphbed", standalone_mode=False)
+    except (
+        typer.TyperException
+    ) as error:  # a usage error; without arguments, help was printed and nothing is left to say
+        return _fail(error.format_message(), WRONG_INPUT)
+    except GraphbedError as error:
+        return _fail(str(error), exit_code(error))
+    # typer turns Ctrl-C into this code.
+    return _fail("interrupted", INTERRUPTED) if code == INTERRUPTED else 0
+
+
+def _fail(message: str, code: int) -> int:
+    # Messages may hold names from the data, and those any character: a line stays one line.
+    if line := " ".join(message.split()):
+        typer.echo(f"graphbed: {line}", err=True)
+    return code
+
+
+def main() -> None:
+    """Entry point of `graphbed`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

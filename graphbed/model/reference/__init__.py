@@ -1,0 +1,1 @@
+"""The reference kernel: the same step in plain torch, slow and obvious, on whatever device torch has."""

@@ -1,0 +1,51 @@
+"""What a job is, apart from its state: its configuration, its graph, and the plan that follows from both."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from graphbed.config.job import JobConfig
+from graphbed.config.load import parse_job
+from graphbed.errors import ConfigDiffers, JobUnknown, ObjectMissing
+from graphbed.storage import layout
+from graphbed.storage.graph_document import read_graph_and_sha256
+from graphbed.storage.objects import ObjectStore
+from services.lockserver.plan import Plan
+from services.lockserver.state import Header
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContext:
+    """A job's configuration and its plan. Where the graph lies is decided by the cluster, not by `config.store`."""
+
+    config: JobConfig
+    config_yaml: str
+    """As it was submitted."""
+    graph_sha256: str
+    plan: Plan
+
+    @classmethod
+    def from_yaml(cls, store: ObjectStore, text: str, *, source: str) -> Self:
+        """Parse and plan a job. Raises BadConfig, GraphMissing, ObjectCorrupt."""
+        config = parse_job(text, source=source)
+        schema, sha256 = read_graph_and_sha256(store, config.graph)
+        plan = Plan.from_config(config, schema)
+        return cls(config=config, config_yaml=text, graph_sha256=sha256, plan=plan)
+
+    @classmethod
+    def load(cls, store: ObjectStore, job: str) -> Self:
+        """A job that was submitted before. Raises JobUnknown, and what `from_yaml` raises."""
+        key = layout.job_document(job)
+        try:
+            text = store.get(key).decode()
+        except ObjectMissing:
+            raise JobUnknown(job=job) from None
+        return cls.from_yaml(store, text, source=key)
+
+    def require_same(self, header: Header) -> None:
+        """Raise ConfigDiffers if a state or manifest belongs to another configuration or another graph."""
+        if header.graph_sha256 != self.graph_sha256:
+            what = f"the graph {self.config.graph} was ingested anew, with other content"
+            raise ConfigDiffers(job=self.config.job, keys=what)
+        if header.config_sha256 != self.config.digest():
+            what = f"{layout.job_document(self.config.job)} was replaced"
+            raise ConfigDiffers(job=self.config.job, keys=what)

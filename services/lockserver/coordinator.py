@@ -1,0 +1,267 @@
+"""The coordinator: what the lock server does for trainers and for people, over all jobs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from graphbed import logs
+from graphbed.errors import BadConfig, BadReceipt, ConfigDiffers, LeaseLost, ObjectExists
+from graphbed.graph.partition import Partition
+from graphbed.storage import layout
+from graphbed.storage.objects import ObjectStore
+from graphbed.storage.receipt import Receipt
+from services.lockserver import transitions
+from services.lockserver.context import JobContext
+from services.lockserver.jobs import JobTable
+from services.lockserver.lifecycle import cancel, extend, is_recorded
+from services.lockserver.manifests import ManifestWriter
+from services.lockserver.metrics import LockServerMetrics
+from services.lockserver.scheduler import NoWork
+from services.lockserver.state import JobState, Lease, Progress, RequestKind, Status
+
+RETRY_BUSY_SECONDS = 0.25
+RETRY_NO_JOB_SECONDS = 1.0
+CONFIG_BYTES = 1 << 20
+"""Largest configuration that is accepted."""
+
+log = logs.get_logger("graphbed.lockserver")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """A lease of a job."""
+
+    job: str
+    lease: Lease
+    learning_rate_factor: float
+    ttl_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """No lease now; ask again after `retry_after_seconds`."""
+
+    reason: NoWork
+    """NOTHING_DUE: no job runs that has work left."""
+    retry_after_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """What a trainer says it has done under a lease."""
+
+    lease_id: str
+    versions: Sequence[tuple[Partition, Receipt]]
+    parameters: Receipt | None
+    edges: int
+    loss: float
+
+
+class Coordinator:
+    """Requests in, answers out; every decision is a transition of one job's state. Safe for concurrent threads."""
+
+    def __init__(
+        self,
+        *,
+        jobs: JobTable,
+        manifests: ManifestWriter,
+        store: ObjectStore,
+        random_hex: Callable[[], str],
+        metrics: LockServerMetrics,
+    ) -> None:
+        self._jobs = jobs
+        self._manifests = manifests
+        self._store = store
+        self._random_hex = random_hex
+        self._metrics = metrics
+
+    def acquire(self, *, trainer: str, request_id: str) -> Granted | Waiting:
+        """Work of the running job with the fewest live leases that has any for this trainer, or how long to wait.
+
+        The same request id gets the same grant. A new one voids what the trainer still holds, in whatever job.
+        """
+        found = list(self._jobs.usable(running=True))
+        for context, state in found:
+            repeated = state.reply_to(trainer, RequestKind.ACQUIRE, request_id)
+            if repeated is not None and repeated.lease is not None:
+                return _granted(context, repeated.lease)
+        running = [entry for entry in found if entry[1].header.status is Status.RUNNING]
+        running.sort(key=lambda entry: (len(entry[1].leases), entry[0].config.job))
+        reasons = []
+        granted = None
+        for context, state in running:
+            if granted is None:
+                answer = self._acquire_of(context, trainer=trainer, request_id=request_id)
+                if isinstance(answer, NoWork):
+                    reasons.append(answer)
+                else:
+                    granted = _granted(context, answer)
+            elif state.leases_of(trainer):
+                self._jobs.update(context.config.job, lambda now: transitions.void_leases(now, now.leases_of(trainer)))
+        self._metrics.grants.labels("granted" if granted else "wait").inc()
+        return granted or _waiting(reasons)
+
+    def renew(self, *, trainer: str, lease_id: str, progress: Progress) -> float:
+        """Count a sign of life; return the seconds until the lease may be ended. Raises LeaseLost."""
+        try:
+            job = self._job_of(lease_id)
+            self._jobs.update(
+                job,
+                lambda state: transitions.renew(state, trainer=trainer, lease_id=lease_id, progress=progress),
+            )
+        except LeaseLost:
+            self._metrics.renewals.labels("lost").inc()
+            raise
+        self._metrics.renewals.labels("ok").inc()
+        return self._jobs.context(job).config.lease.ttl_seconds
+
+    def commit(self, *, trainer: str, request_id: str, done: Commitment) -> None:
+        """Make a lease's versions current and its buckets done. Raises LeaseLost, BadReceipt."""
+        try:
+            job = self._job_of(done.lease_id, trainer, RequestKind.COMMIT, request_id)
+            plan = self._jobs.context(job).plan
+            new = self._jobs.update(
+                job,
+                lambda state: transitions.commit(
+                    state,
+                    plan,
+                    trainer=trainer,
+                    request_id=request_id,
+                    lease_id=done.lease_id,
+                    versions=done.versions,
+                    parameters=done.parameters,
+                    edges=done.edges,
+                    loss=done.loss,
+                ),
+            )
+        except (LeaseLost, BadReceipt) as error:
+            self._metrics.commits.labels("lost" if isinstance(error, LeaseLost) else "refused").inc()
+            raise
+        if new:
+            self._metrics.commits.labels("ok").inc()
+            log.info("lease committed", job=job, lease=done.lease_id, trainer=trainer, edges=done.edges)
+
+    def release(self, *, trainer: str, request_id: str, lease_id: str, reason: str, failure: str) -> None:
+        """Take a lease back; `failure`, unless empty, is shown to people. Raises LeaseLost."""
+        job = self._job_of(lease_id, trainer, RequestKind.RELEASE, request_id)
+        new = self._jobs.update(
+            job,
+            lambda state: transitions.release(
+                state, trainer=trainer, request_id=request_id, lease_id=lease_id, failure=failure
+            ),
+        )
+        if new:
+            self._metrics.releases.labels(reason).inc()
+            log.info("lease released", job=job, lease=lease_id, trainer=trainer, reason=reason, failure=failure)
+
+    def submit(self, config_yaml: str) -> tuple[str, bool]:
+        """Add a job, or find it again; return its name and whether it is new. It is in a manifest on return.
+
+        A job that exists may be given more epochs, and other settings that do not decide the result. Raises BadConfig,
+        ConfigDiffers, GraphMissing.
+        """
+        if len(config_yaml.encode()) > CONFIG_BYTES:
+            raise BadConfig(what=f"it is longer than {CONFIG_BYTES} bytes")
+        context = JobContext.from_yaml(self._store, config_yaml, source="the job")
+        job = context.config.job
+        created = self._write_document(context)
+        self._jobs.set_context(context)
+        self._jobs.current(job)
+        self._jobs.update(job, lambda state: extend(state, context.plan, context.config.num_epochs))
+        self._record(job)
+        log.info("job submitted", job=job, created=created)
+        return job, created
+
+    def cancel(self, job: str) -> None:
+        """End a job for good; its leases are void. It is in a manifest on return. Raises JobUnknown."""
+        if self._jobs.update(job, cancel):
+            log.info("job cancelled", job=job)
+        self._record(job)
+
+    def revoke_all(self, job: str) -> None:
+        """End all leases of a job, for whoever knows that no trainer lives. Raises JobUnknown."""
+        self._jobs.update(job, lambda state: transitions.void_leases(state, list(state.leases)))
+
+    def get_job(self, job: str) -> tuple[JobContext, JobState]:
+        """A job and its current state. Raises JobUnknown."""
+        state = self._jobs.current(job)
+        return self._jobs.context(job), state
+
+    def list_jobs(self) -> list[tuple[JobContext, JobState]]:
+        """All jobs that can be used, by name."""
+        return list(self._jobs.usable())
+
+    def _acquire_of(self, context: JobContext, *, trainer: str, request_id: str) -> Lease | NoWork:
+        job = context.config.job
+        lease_id = self._random_hex()
+        answer = self._jobs.change(
+            job,
+            lambda state: transitions.acquire(
+                state, context.plan, trainer=trainer, request_id=request_id, lease_id=lease_id
+            ),
+        )
+        if isinstance(answer, Lease):
+            log.info(
+                "lease granted",
+                job=job,
+                lease=answer.lease_id,
+                trainer=trainer,
+                epoch=answer.epoch,
+                buckets=len(answer.buckets),
+            )
+        return answer
+
+    def _job_of(self, lease_id: str, trainer: str = "", kind: RequestKind | None = None, request_id: str = "") -> str:
+        """The job that a lease belongs to, or that has answered this request before. Raises LeaseLost."""
+
+        def concerns(state: JobState) -> bool:
+            answered = kind is not None and state.reply_to(trainer, kind, request_id) is not None
+            return answered or lease_id in state.leases
+
+        for job, state in self._jobs.known():
+            if concerns(state):
+                return job
+        # Another lock server may have granted it.
+        for context, state in self._jobs.usable():
+            if concerns(state):
+                return context.config.job
+        raise LeaseLost(lease=lease_id)
+
+    def _write_document(self, context: JobContext) -> bool:
+        """Create job.yaml, or check it against the one that is there. True: created."""
+        job, key = context.config.job, layout.job_document(context.config.job)
+        try:
+            self._store.create(key, context.config_yaml.encode())
+            return True
+        except ObjectExists:
+            before = JobContext.load(self._store, job)
+        differences = context.config.differences(before.config)
+        if context.config.num_epochs < before.config.num_epochs:
+            differences.append(
+                f"num_epochs is {context.config.num_epochs}, was {before.config.num_epochs} and can only grow"
+            )
+        if differences:
+            raise ConfigDiffers(job=job, keys="; ".join(differences))
+        if context.config != before.config:
+            self._store.put(key, context.config_yaml.encode())
+        return False
+
+    def _record(self, job: str) -> None:
+        state = self._jobs.current(job)
+        if state.header.manifest_sequence == 0 or not is_recorded(state):
+            self._manifests.write(job)
+
+
+def _granted(context: JobContext, lease: Lease) -> Granted:
+    return Granted(
+        job=context.config.job,
+        lease=lease,
+        learning_rate_factor=context.plan.lr_decay**lease.epoch,
+        ttl_seconds=context.config.lease.ttl_seconds,
+    )
+
+
+def _waiting(reasons: Sequence[NoWork]) -> Waiting:
+    for reason in (NoWork.PARTITIONS_BUSY, NoWork.FIRST_EPOCH):
+        if reason in reasons:
+            return Waiting(reason=reason, retry_after_seconds=RETRY_BUSY_SECONDS)
+    return Waiting(reason=NoWork.NOTHING_DUE, retry_after_seconds=RETRY_NO_JOB_SECONDS)

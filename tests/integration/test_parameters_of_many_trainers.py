@@ -1,0 +1,41 @@
+"""Relation parameters of one and of four trainers: the sums of squares are shared, so the step sizes are too."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graphbed.model.checkpoint import Checkpoint
+from graphbed.storage.address import open_store
+from services.standalone.run import train
+from tests.fixtures.graphs import codex_job, ingest_quietly, store_url
+from tests.fixtures.history import check_history
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def relation_norms(folder: Path, *, trainers: int) -> dict[str, float]:
+    """Euclidean norm of each parameter tensor after the same job."""
+    config = codex_job(
+        store_url(folder),
+        entities={"entity": {"num_partitions": 8}},
+        num_epochs=4,
+        trainer={"threads": 1, "parameter_sync_seconds": 0.1},
+        lease={"ttl_seconds": 20.0},
+    )
+    store = open_store(config.store, {})
+    ingest_quietly(config, store)
+    train(config, trainers=trainers, environ={}, watch=lambda _: None)
+    commits = check_history(store, config)
+    assert len({commit.trainer_id for commit in commits}) == trainers
+    parameters = Checkpoint.read(store, config.job).parameters
+    return {name: float(np.linalg.norm(tensor)) for name, tensor in parameters.items()}
+
+
+def test_one_and_four_trainers_end_with_the_same_relation_norms(tmp_path: Path) -> None:
+    alone = relation_norms(tmp_path / "one", trainers=1)
+    together = relation_norms(tmp_path / "four", trainers=4)
+    assert alone.keys() == together.keys()
+    assert len(alone) == 4
+    for name, norm in alone.items():
+        assert together[name] == pytest.approx(norm, rel=0.05), name

@@ -1,0 +1,77 @@
+"""The small functions of the CPU kernel, uncompiled."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from graphbed.config.job import Optimizer
+from graphbed.model.cpu import random, rows, slots, source
+from graphbed.model.cpu.exponential import exp32, softplus_of_exp
+from graphbed.model.cpu.intrinsics import matmul
+from graphbed.model.reference.draws import draw_rows
+from tests.unit.model.problems import all_specs
+
+
+def test_exp_is_within_four_ulp_and_exactly_zero_far_below():
+    x = np.linspace(-80, 80, 4001, dtype=np.float32)
+    got = np.array([exp32(value) for value in x], np.float64)
+    np.testing.assert_allclose(got, np.exp(x.astype(np.float64)), rtol=4e-6)
+    assert exp32(np.float32(-1e30)) == 0
+    assert exp32(np.float32(0)) == 1
+    assert np.isfinite(exp32(np.float32(1e30)))
+
+
+def test_softplus_of_exp_is_log_1_plus():
+    x = np.linspace(0, 1, 1001, dtype=np.float32)
+    got = np.array([softplus_of_exp(value) for value in x], np.float64)
+    np.testing.assert_allclose(got, np.log1p(x.astype(np.float64)), atol=2e-7)
+
+
+def test_both_kernels_draw_the_same_rows():
+    for seed in (0, 1, 2**64 - 1):
+        out = np.empty(100, np.int64)
+        with np.errstate(over="ignore"):
+            random.draw_rows(random.chunk_key(np.uint64(seed), 640), 7, 14_541, out)
+        np.testing.assert_array_equal(out, draw_rows(seed, 640, 7, 100, 14_541))
+
+
+def test_draws_are_uniform():
+    counts = np.bincount(draw_rows(3, 0, 0, 100_000, 10), minlength=10)
+    assert counts.sum() == 100_000
+    # Chi-squared with 9 degrees of freedom: above 33.7 once in 10,000 times, and the seed is fixed.
+    assert ((counts - 10_000) ** 2 / 10_000).sum() < 33.7
+
+
+def test_chunks_draw_differently():
+    assert not np.array_equal(draw_rows(3, 0, 0, 20, 1000), draw_rows(3, 1, 0, 20, 1000))
+
+
+def test_owners_are_the_first_places_of_equal_rows():
+    generator = np.random.default_rng(0)
+    places = generator.integers(0, 30, 64)
+    slots_of_hash, owner = np.empty(128, np.int64), np.empty(64, np.int64)
+    rows.clear(slots_of_hash)
+    with np.errstate(over="ignore"):
+        rows.find_owners(places, 0, 64, slots_of_hash, owner)
+    first = {row: place for place, row in reversed(list(enumerate(places.tolist())))}
+    assert owner.tolist() == [first[row] for row in places.tolist()]
+
+
+def test_matmul_adds_to_what_is_there_when_asked():
+    a, b = np.ones((2, 3), np.float32), np.ones((3, 4), np.float32)
+    out = np.full((2, 4), 5, np.float32)
+    matmul(a, b, out, True)
+    assert (out == 8).all()
+    matmul(a, b, out, False)
+    assert (out == 3).all()
+
+
+@pytest.mark.parametrize("optimizer", Optimizer)
+def test_every_choice_defines_each_slot_with_its_signature(optimizer: Optimizer):
+    names = [name for name, value in vars(slots).items() if inspect.isfunction(value)]
+    for spec in all_specs(optimizer):
+        namespace: dict[str, object] = {"np": np, "compiled": lambda function: function}
+        exec("from graphbed.model.cpu.workspace import Learned, Numbers, Workspace\n" + source.body(spec), namespace)
+        for name in names:
+            assert inspect.signature(namespace[name]) == inspect.signature(getattr(slots, name)), (spec.name, name)
