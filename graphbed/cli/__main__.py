@@ -11,12 +11,14 @@ from graphbed.cli.evaluate import evaluate
 from graphbed.cli.export import export
 from graphbed.cli.ingest import ingest
 from graphbed.cli.neighbors import neighbors
+from graphbed.cli.quickstart import quickstart
 from graphbed.cli.status import status
 from graphbed.cli.submit import submit
 from graphbed.cli.train import train
 from graphbed.errors import GraphbedError, NotFinite
 
 COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
+    ("quickstart", quickstart),
     ("ingest", ingest),
     ("train", train),
     ("eval", evaluate),

@@ -1,43 +1,12 @@
 """`graphbed quickstart`: ingest, train, evaluate and query the shipped FB15k-237, in one go."""
 
 import json
-import os
-import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table as TextTable
-
-from graphbed.cli.kinship import akin
-from graphbed.cli.picture import draw_run
-from graphbed.cli.train import train_with_progress
-from graphbed.clock import SystemClock
-from graphbed.config.job import JobConfig
-from graphbed.config.load import load_job
-from graphbed.datasets.catalog import dataset_path, readable_names
-from graphbed.evaluation.edges import load_edges
-from graphbed.evaluation.evaluate import evaluate
-from graphbed.evaluation.metrics import Evaluation
-from graphbed.evaluation.names import EntityNames
-from graphbed.evaluation.neighbors import nearest
-from graphbed.evaluation.scoring import TrainedModel
-from graphbed.export.export import export
-from graphbed.ingest.run import ingest
-from graphbed.model.checkpoint import Checkpoint
-from graphbed.model.cpu_kernel import cpu_kernel
-from graphbed.model.kernel import KernelSpec
-from graphbed.storage.address import open_store
-from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest
-from graphbed.storage.objects import ObjectStore
-
-DATASET = "fb15k-237"
-ENTITY_TYPE = "entity"
-FAMOUS = ("The Beatles", "Johnny Depp", "France")
-NEIGHBORS = 10
-PICTURE_POINTS = 6
+from rich.table import Table
 
 
 def quickstart(
@@ -48,128 +17,30 @@ def quickstart(
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json instead of tables.")] = False,
 ) -> None:
     """Train a real knowledge graph on this machine with the real services, then evaluate and query it."""
-    started = time.monotonic()
-    console = Console(stderr=True)
-    config = load_job(dataset_path(DATASET) / "job.yaml").model_copy(update={"store": str(out / "store")})
-    store = open_store(config.store, os.environ)
+    from graphbed.cli.demonstration import demonstrate
 
-    console.print("FB15k-237: 14,541 entities, 237 relations, 272,115 training edges")
-    ingest(config, store, lambda *_: None)
-    console.print("compiling the training kernel, unless it is cached")
-    _warm_up(config)
-    console.print(f"training in 4 partitions with {trainers} trainers; Ctrl-C and run again to resume")
-    training = train_with_progress(config, trainers=trainers, console=console)
-
-    console.print("evaluating")
-    clock = SystemClock()
-    checkpoint = Checkpoint.read(store, config.job)
-    test = evaluate(store, checkpoint, "test", filtered=True, per_relation=False, clock=clock)
-    curve = [
-        (
-            epoch,
-            evaluate(
-                store,
-                Checkpoint.read(store, config.job, manifest),
-                "valid",
-                filtered=True,
-                per_relation=False,
-                clock=clock,
-            ).both.mrr,
-        )
-        for epoch, manifest in _epoch_ends(store, config)
-    ]
-    draw_run(
-        [(epoch.epoch + 1, epoch.loss / epoch.edges) for epoch in training.manifest.epochs],
-        curve,
-        title="FB15k-237, 4 partitions",
-        path=out / "training.png",
-    )
-    neighbors = _neighbors_of_the_famous(store, checkpoint)
-    embeddings = out / "embeddings"
-    if not embeddings.exists():
-        export(store, checkpoint, "npy", embeddings)
-
-    result = {
-        "mrr": test.both.mrr,
-        "hits_at_10": test.both.hits_at_10,
-        "train_seconds": round(training.seconds, 1),
-        "total_seconds": round(time.monotonic() - started, 1),
-        "resumed": training.resumed,
-        "protocol": asdict(test.protocol),
-        "validation_mrr_by_epoch": curve,
-        "neighbors": neighbors,
-    }
-    _write(out / "result.json", result)
+    result = demonstrate(out, trainers=trainers, console=Console(stderr=True))
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        _show(result, test, out)
+        _show(result, out)
 
 
-def _warm_up(config: JobConfig) -> None:
-    """Compile here, once, what every trainer process then reads from the cache."""
-    for spec in {KernelSpec.from_config(config, group) for group in range(len(config.relations))}:
-        cpu_kernel(spec)
-
-
-def _epoch_ends(store: ObjectStore, config: JobConfig) -> list[tuple[int, Manifest]]:
-    """About PICTURE_POINTS of (epochs completed, the first manifest that says so), always with the last."""
-    ends: dict[int, Manifest] = {}
-    buckets = None
-    for sequence in manifest_sequences(store, config.job):
-        manifest, _ = read_manifest(store, config.job, sequence)
-        epochs = {entry.bucket: entry.epochs for entry in manifest.progress}
-        buckets = buckets or config.entities[ENTITY_TYPE].num_partitions ** 2
-        if len(epochs) == buckets:
-            ends.setdefault(min(epochs.values()), manifest)
-    ends.pop(0, None)
-    step = max(config.num_epochs // PICTURE_POINTS, 1)
-    return [(epoch, end) for epoch, end in sorted(ends.items()) if epoch % step == 0 or epoch in (1, config.num_epochs)]
-
-
-def _neighbors_of_the_famous(store: ObjectStore, checkpoint: Checkpoint) -> list[dict[str, object]]:
-    """For each of FAMOUS its nearest entities by readable name, and how many of them are akin to it."""
-    model = TrainedModel.from_checkpoint(checkpoint)
-    names = EntityNames.load(store, checkpoint.schema)
-    readable = readable_names(DATASET)
-    by_readable = {text: entity for entity, text in readable.items()}
-    edges = load_edges(store, checkpoint.schema, ["train"])
-    found = []
-    for famous in FAMOUS:
-        kind, entity = names.find(by_readable[famous], ENTITY_TYPE)
-        near = nearest(model, kind, entity, NEIGHBORS)
-        found.append(
-            {
-                "entity": famous,
-                "neighbors": [
-                    {"name": readable[names.by_type[kind][other]], "cosine": round(cosine, 4)} for other, cosine in near
-                ],
-                "akin": akin(edges, entity, [other for other, _ in near]),
-            }
-        )
-    return found
-
-
-def _write(path: Path, document: dict[str, object]) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(document, indent=1) + "\n")
-    unfinished.replace(path)
-
-
-def _show(result: dict[str, object], test: Evaluation, out: Path) -> None:
+def _show(result: dict[str, Any], out: Path) -> None:
     console = Console()
-    table = TextTable(title="filtered test ranks among all entities, both sides, ties: mean")
+    table = Table(title="filtered test ranks among all entities, both sides, ties: mean")
     for name in ("side", "MRR", "Hits@1", "Hits@3", "Hits@10", "mean rank"):
         table.add_column(name, justify="left" if name == "side" else "right")
-    for side, m in (("lhs", test.lhs), ("rhs", test.rhs), ("both", test.both)):
-        values = (m.mrr, m.hits_at_1, m.hits_at_3, m.hits_at_10)
-        table.add_row(side, *(f"{value:.3f}" for value in values), f"{m.mean_rank:.0f}")
+    for side, metrics in result["sides"].items():
+        values = (metrics[name] for name in ("mrr", "hits_at_1", "hits_at_3", "hits_at_10"))
+        table.add_row(side, *(f"{value:.3f}" for value in values), f"{metrics['mean_rank']:.0f}")
     console.print(table)
-    neighbors = result["neighbors"]
-    assert isinstance(neighbors, list)
-    for entry in neighbors:
-        near = ", ".join(str(other["name"]) for other in entry["neighbors"])
-        console.print(f"[bold]{entry['entity']}[/bold]: {near}  ({entry['akin']} of {NEIGHBORS} share a role with it)")
+    for entry in result["neighbors"]:
+        near = ", ".join(other["name"] for other in entry["neighbors"])
+        console.print(
+            f"[bold]{entry['entity']}[/bold]: {near}  "
+            f"({entry['akin']} of {len(entry['neighbors'])} share a side of a relation with it)"
+        )
     console.print(
         f"trained in {result['train_seconds']} s, {result['total_seconds']} s in all; "
         f"embeddings, training.png and result.json are in {out}"

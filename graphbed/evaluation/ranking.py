@@ -2,7 +2,10 @@
 
 # Shapes: E edges, B queries of one batch, V candidates of one block, D dimension, M excluded (query, candidate) pairs.
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +16,11 @@ from graphbed.evaluation.edges import SplitEdges
 from graphbed.evaluation.known import KnownEntities
 from graphbed.evaluation.scoring import Side, TrainedModel
 
-BATCH = 1024
+BATCH = 256
 BLOCK_ROWS = 1 << 14
-"""Candidates scored at a time: with BATCH queries, 128 MiB of products and 64 MiB of scores."""
+"""Candidates scored at a time: with BATCH queries, 32 MiB of products and 16 MiB of scores for each core."""
 KEPT_ROWS = 1 << 16
-"""Up to so many candidates the scores of a batch are kept, at most 256 MiB; of more they are computed twice."""
+"""Up to so many candidates the scores of a batch are kept, at most 64 MiB a core; of more they are computed twice."""
 
 Watch = Callable[[int], None]
 """Told how many more ranks are done."""
@@ -43,11 +46,33 @@ def rank(
     matrix its row happens to lie, and equal rows would tie or not by the cut into partitions.
     """
     ranks = np.empty(len(edges), dtype=np.float64)
-    for chosen in _batches(model, edges, sought):
-        batch = _Batch.of(model, edges, chosen, sought, known)
-        ranks[chosen] = _rank_batch(model, batch, block_rows, kept_rows)
-        watch(len(chosen))
+    batches = list(_batches(model, edges, sought))
+
+    def work(chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        return _rank_batch(model, _Batch.of(model, edges, chosen, sought, known), block_rows, kept_rows)
+
+    with _one_thread_each() as pool:
+        for chosen, result in zip(batches, pool.map(work, batches), strict=True):
+            ranks[chosen] = result
+            watch(len(chosen))
     return ranks
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[ThreadPoolExecutor]:
+    """A thread for each core, each with a torch that uses no others.
+
+    Threads inside an operation wait for one another by spinning: on a machine that has other work they cost four times
+    the time of these.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ class Checkpoint:
     schema: GraphSchema
     manifest: Manifest
     parameters: dict[str, np.ndarray]
-    """Tensor name → float32 [Rg, D], values and Adagrad sums: the base (or the initial ones) plus all deltas in order."""
+    """Tensor name → float32 [Rg, D], values and Adagrad sums: base (or initial ones) plus all deltas in order."""
     store: ObjectStore
 
     @classmethod
@@ -95,13 +95,13 @@ def _parameters(
     return tensors
 
 
-def _read_tensors(
-    store: ObjectStore, version: StoredVersion, initial: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def _read_tensors(store: ObjectStore, version: StoredVersion, initial: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     data = get_verified(store, version.key, size=version.size, sha256=version.sha256)
     max_bytes = _HEADER_ROOM + sum(tensor.nbytes for tensor in initial.values())
     tensors: dict[str, np.ndarray] = dict(unpack_tensors(data, key=version.key, max_bytes=max_bytes))
     for name, tensor in tensors.items():
         if name not in initial or tensor.shape != initial[name].shape:
-            raise ObjectCorrupt(key=version.key, what=f"it holds {name} {list(tensor.shape)}, which the job does not have")
+            raise ObjectCorrupt(
+                key=version.key, what=f"it holds {name} {list(tensor.shape)}, which the job does not have"
+            )
     return tensors

@@ -48,7 +48,9 @@ def _require_side(name: str, side: SideParameters, has_parameters: bool, dimensi
     _require_array(f"parameters.{name}.values", side.values, np.float32, 2)
     _require_array(f"parameters.{name}.sums", side.sums, np.float32, 2)
     if side.values.shape != side.sums.shape or side.values.shape[1] != dimension:
-        raise ValueError(f"parameters.{name}: values {side.values.shape} and sums {side.sums.shape} do not fit together")
+        raise ValueError(
+            f"parameters.{name}: values {side.values.shape} and sums {side.sums.shape} do not fit together"
+        )
     if (len(side.values) > 0) != has_parameters:
         raise ValueError(f"parameters.{name}: {len(side.values)} rows, which the operator does not go with")
 

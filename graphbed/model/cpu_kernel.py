@@ -74,7 +74,9 @@ class CpuKernel:
         shape = (hyper.chunk_edges, hyper.uniform_negatives, relations, dimension)
         if getattr(self._buffers, "shape", None) != shape:
             edges, uniform, _, _ = shape
-            self._buffers.work = Workspace.create(edges=edges, uniform=uniform, relations=relations, dimension=dimension)
+            self._buffers.work = Workspace.create(
+                edges=edges, uniform=uniform, relations=relations, dimension=dimension
+            )
             self._buffers.shape = shape
         work: Workspace = self._buffers.work
         return work
@@ -99,7 +101,9 @@ def _warm(kernel: CpuKernel) -> None:
     relations = 0 if kernel.spec.operator is Operator.NONE else 1
 
     def side(rows: int) -> SideParameters:
-        return SideParameters(values=np.ones((rows, dimension), np.float32), sums=np.ones((rows, dimension), np.float32))
+        return SideParameters(
+            values=np.ones((rows, dimension), np.float32), sums=np.ones((rows, dimension), np.float32)
+        )
 
     table = Table(embeddings=np.ones((1, dimension), np.float32), sums=np.ones((1, columns), np.float32))
     kernel.train_slice(

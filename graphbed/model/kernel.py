@@ -182,7 +182,7 @@ class Kernel(Protocol):
         """Train the chunks of `edges` in order, with one update of each touched row a chunk.
 
         `lhs` and `rhs` are the same object where both sides have one entity type. Uniform negatives are a function of
-        `seed` (0 ≤ seed < 2^64) and the chunk's place in the arrays: not of the thread, nor of how the chunks were dealt
-        into calls. Raises ValueError if a shape or a dtype is wrong, before anything is written.
+        `seed` (0 ≤ seed < 2^64) and of the chunk's place in the arrays: not of the thread, nor of how the chunks were
+        dealt into calls. Raises ValueError if a shape or a dtype is wrong, before anything is written.
         """
         ...

@@ -22,7 +22,9 @@ def initial_partition(config: JobConfig, partition: Partition, rows: int) -> Par
     A function of (seed, entity type, index) and the shape alone, so any trainer can make it, again and again.
     """
     type_digest = int.from_bytes(hashlib.sha256(partition.entity_type.encode()).digest()[:8], "little")
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([config.seed, type_digest, partition.index])))
+    generator = np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence([config.seed, type_digest, partition.index]))
+    )
     embeddings = generator.standard_normal((rows, config.dimension), dtype=np.float32)
     embeddings *= np.float32(config.init_scale)
     return PartitionArrays(embeddings=embeddings, sums=np.zeros((rows, sum_columns(config)), np.float32))

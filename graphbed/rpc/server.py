@@ -1,5 +1,6 @@
 """A running server: one gRPC port with health, errors and metrics, and one port for /metrics."""
 
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
@@ -88,7 +89,8 @@ def start_server(
     `service_name` is the full name of the gRPC service, by which its health is asked for; "" stands for the whole
     server. Raises InputError if an address is malformed or taken.
     """
-    host, _ = split_address(listen)
+    host, wanted_port = split_address(listen)
+    _require_bindable(listen, host, wanted_port)
     server = grpc.server(
         ThreadPoolExecutor(max_workers, thread_name_prefix=service_name),
         interceptors=[MetricsInterceptor(registry), ErrorInterceptor(service_name)],
@@ -100,7 +102,7 @@ def start_server(
     try:
         port = server.add_insecure_port(listen)
     except RuntimeError as error:
-        raise InputError(what=f"cannot listen on {listen}: the address is taken or is not this machine's") from error
+        raise InputError(what=f"cannot listen on {listen}: {error}") from error
     metrics = MetricsServer(metrics_listen, registry) if metrics_listen else None
     server.start()
     running = RunningServer(
@@ -112,6 +114,19 @@ def start_server(
     )
     running.set_serving(True)
     return running
+
+
+def _require_bindable(listen: str, host: str, port: int) -> None:
+    """Raise InputError with the system's reason; gRPC has only a log line of its own for it."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise InputError(what=f"cannot listen on {listen}: {error.strerror or error}") from error
 
 
 def split_address(address: str) -> tuple[str, int]:

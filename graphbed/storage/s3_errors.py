@@ -30,6 +30,7 @@ _FULL = {
     "XMinioStorageFull",
     "XMinioStorageQuotaExceeded",
 }
+_SERVER_ERRORS = 500
 _INSUFFICIENT_STORAGE = 507
 
 
@@ -45,6 +46,9 @@ def s3_errors(*, key: str, bucket: str, address: str) -> Iterator[None]:
     except ServerError as error:
         raise _translate("", error.status_code, bucket=bucket, address=address) from error
     except InvalidResponseError as error:
+        status = error._code  # the class tells it in its message only
+        if status >= _SERVER_ERRORS:
+            raise _translate("", status, bucket=bucket, address=address) from error
         raise StoreUnavailable(address=address, what="its answer is not that of an S3 server") from error
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
         raise StoreUnavailable(address=address, what=type(error).__name__) from error

@@ -39,7 +39,7 @@ def pack(tensors: Mapping[str, NDArray[np.float32]]) -> bytes:
     parts: list[bytes | memoryview] = []
     end = 0
     for name in sorted(tensors):
-        tensor = np.ascontiguousarray(tensors[name])
+        tensor = np.asarray(tensors[name], order="C")  # unlike ascontiguousarray this keeps a scalar a scalar
         if tensor.dtype != np.dtype("<f4"):
             raise ValueError(f"tensor {name} is {tensor.dtype}, not float32")
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [end, end + tensor.nbytes]}

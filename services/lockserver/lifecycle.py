@@ -30,7 +30,7 @@ def fresh(plan: Plan, *, config_sha256: str, graph_sha256: str, num_epochs: int)
 
 def restored(plan: Plan, manifest: Manifest, sha256: str, *, num_epochs: int) -> JobState:
     """The state that a manifest describes: no leases, nothing remembered of trainers, every commit in it kept."""
-    done = {entry.bucket: entry.epochs for entry in manifest.progress}
+    done = {entry.bucket: entry.epochs for entry in manifest.progress if entry.epochs}
     deltas = {
         number: SealedDelta(lease_id=_lease_of(version), receipt=version.to_receipt())
         for number, version in enumerate(manifest.parameters.deltas, start=1)

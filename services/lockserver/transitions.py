@@ -159,7 +159,7 @@ def release(state: JobState, *, trainer: str, request_id: str, lease_id: str, fa
 def expire(state: JobState, lease_id: str, renewals_seen: int) -> Delta | None:
     """End a lease that was not renewed since `renewals_seen` were counted; None if it was, or is gone."""
     beat = state.beats.get(lease_id)
-    if beat is None:
+    if beat is None or beat.renewals != renewals_seen:
         return None
     return void_leases(state, [lease_id])
 

@@ -36,7 +36,7 @@ def begin_chunk(
     work.negatives[:] = 0
 
 
-def find_relations(relation_rows: np.ndarray, lhs_values: Learned, rhs_values: Learned, work: Workspace) -> int:
+def find_relations(relation_rows: np.ndarray, rhs_values: Learned, work: Workspace) -> int:
     """Number the chunk's distinct relations in `work.local` and `work.distinct`; returns K, 0 without an operator.
 
     The first K rows of both halves of `work.value_grads` are zero then.

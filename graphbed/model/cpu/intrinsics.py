@@ -1,4 +1,4 @@
-"""What the kernels need beyond Numba's Python: a matrix product into a part of an array, bits of a float, prefetching.
+"""What the kernels need beyond Numba's Python: a matrix product into a part of an array, and bits of a float.
 
 Each is a plain Python function, which uncompiled kernels call, with a compiled counterpart that Numba takes instead.
 """
@@ -19,22 +19,18 @@ from numba.np.linalg import ensure_blas
 
 def power_of_two(biased: np.int32) -> np.float32:
     """2^(biased − 127) for 0 < biased < 255, and 0 for biased = 0."""
-    return np.array(np.int32(biased) << np.int32(23), np.int32).view(np.float32)[()]
+    return np.float32(np.array(np.int32(biased) << np.int32(23), np.int32).view(np.float32)[()])
 
 
 def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray, accumulate: bool) -> None:
     """out [I, J] = a [I, K] · b [K, J], added to `out` if `accumulate`; float32, any of them a view or a transpose.
 
-    Rows of `out`, and either rows or columns of `a` and `b`, must be contiguous; views with transposed strides cost nothing.
+    Rows of `out`, and either rows or columns of `a` and of `b`, must be contiguous; a transpose costs nothing.
     """
     product = a @ b
     if accumulate:
         product += out
     out[...] = product
-
-
-def prefetch(table: np.ndarray, row: int) -> None:
-    """Ask for table[row] to be brought into the cache; changes nothing."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -45,7 +41,7 @@ def _power_of_two(typing_context: Any, biased: Any) -> tuple[Any, Callable[..., 
     return types.float32(types.int32), generate
 
 
-@overload(power_of_two)  # type: ignore[untyped-decorator]
+@overload(power_of_two)
 def _compiled_power_of_two(biased):  # noqa: ARG001
     return lambda biased: _power_of_two(np.int32(biased))
 
@@ -62,7 +58,7 @@ def _sgemm(
     a_stride: Any,
     b: Any,
     b_stride: Any,
-    beta: Any,
+    beta: Any,  # noqa: ARG001
     c: Any,
     c_stride: Any,
 ) -> tuple[Any, Callable[..., Any]]:
@@ -76,8 +72,8 @@ def _sgemm(
         integer, character, pointer = context.get_value_type(types.intp), ir.IntType(8), ir.IntType(8).as_pointer()
         function_type = ir.FunctionType(
             ir.IntType(32),
-            [character, character, character, integer, integer, integer, pointer, pointer, integer, pointer, integer]
-            + [pointer, pointer, integer],
+            # kind, transpositions; m, n, k; alpha, a, lda, b, ldb, beta, c, ldc
+            [*[character] * 3, *[integer] * 3, pointer, pointer, integer, pointer, integer, pointer, pointer, integer],
         )
         function = cgutils.get_or_insert_function(builder.module, function_type, "numba_xxgemm")
 
@@ -93,17 +89,15 @@ def _sgemm(
             return builder.select(cgutils.is_true(builder, arguments[index]), yes, no)
 
         one = ir.Constant(ir.FloatType(), 1.0)
-        builder.call(
-            function,
-            [ir.Constant(character, ord("s")), flag(0), flag(1), arguments[2], arguments[3], arguments[4], number(one)]
-            + [data(5), arguments[6], data(7), arguments[8], number(arguments[9]), data(10), arguments[11]],
-        )
+        kind, alpha, beta_address = ir.Constant(character, ord("s")), number(one), number(arguments[9])
+        matrices = [alpha, data(5), arguments[6], data(7), arguments[8], beta_address, data(10), arguments[11]]
+        builder.call(function, [kind, flag(0), flag(1), *arguments[2:5], *matrices])
         return context.get_dummy_value()
 
     return signature, generate
 
 
-@overload(matmul)  # type: ignore[untyped-decorator]
+@overload(matmul)
 def _compiled_matmul(a, b, out, accumulate):  # noqa: ARG001
     def matmul_with_blas(a, b, out, accumulate):
         rows, columns, inner = out.shape[0], out.shape[1], a.shape[1]
@@ -117,33 +111,6 @@ def _compiled_matmul(a, b, out, accumulate):  # noqa: ARG001
         a_stride = (a.strides[1] if a_turned else a.strides[0]) // 4
         b_stride = (b.strides[1] if b_turned else b.strides[0]) // 4
         beta = np.float32(1.0) if accumulate else np.float32(0.0)
-        _sgemm(
-            b_turned, a_turned, columns, rows, inner, b, b_stride, a, a_stride, beta, out, out.strides[0] // 4
-        )
+        _sgemm(b_turned, a_turned, columns, rows, inner, b, b_stride, a, a_stride, beta, out, out.strides[0] // 4)
 
     return matmul_with_blas
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _prefetch_row(typing_context: Any, table: Any, row: Any) -> tuple[Any, Callable[..., Any]]:  # noqa: ARG001
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        pointer, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
-        strides = cgutils.unpack_tuple(builder, array.strides)
-        shape = cgutils.unpack_tuple(builder, array.shape)
-        base = builder.gep(builder.bitcast(array.data, pointer), [builder.mul(arguments[1], strides[0])])
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [pointer, integer, integer, integer]), "llvm.prefetch.p0i8"
-        )
-        row_bytes = builder.mul(shape[1], ir.Constant(shape[1].type, 4))
-        line = ir.Constant(row_bytes.type, 64)
-        with cgutils.for_range_slice(builder, ir.Constant(row_bytes.type, 0), row_bytes, line) as (offset, _):
-            builder.call(function, [builder.gep(base, [offset])] + [ir.Constant(integer, n) for n in (0, 3, 1)])
-        return context.get_dummy_value()
-
-    return types.void(table, row), generate
-
-
-@overload(prefetch)  # type: ignore[untyped-decorator]
-def _compiled_prefetch(table, row):  # noqa: ARG001
-    return lambda table, row: _prefetch_row(table, row)

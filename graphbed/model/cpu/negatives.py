@@ -7,7 +7,7 @@ from graphbed.model.cpu.slots import edge_loss
 # Shapes: N edges of the chunk, J candidates.
 
 MASKED = np.float32(-1e30)
-"""The score of a candidate that is no negative: too low to cost anything, and finite, so that NaN still means trouble."""
+"""The score of a candidate that is no negative: too low to cost anything, and finite, so that NaN means trouble."""
 
 
 def mask_own(
@@ -40,7 +40,7 @@ def cost_of_side(
     for i in range(scores.shape[0]):
         if negatives[i] > 0:
             edge, derivative = edge_loss(scores[i], positives[i], negatives[i], weight[i], margin)
-            loss += edge
+            loss += float(edge)
             positives[i] = derivative
         else:
             positives[i] = np.float32(0)

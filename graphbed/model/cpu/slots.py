@@ -1,6 +1,6 @@
 """Slots: the functions that a combination chooses; each choice is a file that defines them under these names.
 
-The bodies here only say what is promised. `graphbed.model.cpu.source` puts one choice of each into the generated module.
+The bodies here only say what is promised; `graphbed.model.cpu.source` puts one choice of each into a module.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def pull_back_operator(
     grads: np.ndarray,
     value_grads: np.ndarray,
 ) -> None:
-    """Turn `grads` [P, D] of the operator's results into those of `points`; add the parameters' to value_grads[local[p]]."""
+    """Turn `grads` [P, D] of the results into those of `points`; add the parameters' to value_grads[local[p]]."""
     raise NotImplementedError
 
 
@@ -59,9 +59,7 @@ def add_regularizer(vector: np.ndarray, scale: np.float32, grad: np.ndarray) -> 
     raise NotImplementedError
 
 
-def update_row(
-    values: np.ndarray, sums: np.ndarray, row: int, grad: np.ndarray, lr: np.float32
-) -> np.float32:
+def update_row(values: np.ndarray, sums: np.ndarray, row: int, grad: np.ndarray, lr: np.float32) -> np.float32:
     """One Adagrad step of values[row] by `grad` [D]; returns a number that is finite only if all of `grad` is."""
     raise NotImplementedError
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from graphbed.model.kernel import Hyper
 
-# Shapes: N edges of a chunk at most, M = N + uniform negatives, V rows of a table, Rg relations of a group, D dimension.
+# Shapes: N edges of a chunk at most, M = N + uniform negatives, V rows of a table, Rg relations of a group, D
+# dimension.
 # Arrays of 2M hold what belongs to the lhs in their first half, what belongs to the rhs in their second; likewise 2N.
 
 

@@ -60,7 +60,9 @@ def train_chunk(
 ) -> tuple[float, bool]:
     """Train one chunk; returns the loss, and whether all gradients were finite. lhs and rhs may be one object."""
     train = _train_reciprocal if spec.reciprocal else _train_plain
-    theta_grads = {side: torch.zeros((len(chunk.weight), chunk.lhs.points.shape[1])).to(chunk.weight) for side in ("lhs", "rhs")}
+    theta_grads = {
+        side: torch.zeros((len(chunk.weight), chunk.lhs.points.shape[1])).to(chunk.weight) for side in ("lhs", "rhs")
+    }
     loss, live = train(spec, hyper, chunk, _theta(lhs_values, chunk), _theta(rhs_values, chunk), theta_grads)
     if hyper.regularization > 0:
         _regularize(spec, hyper, chunk, live, lhs_values, rhs_values, theta_grads)
@@ -88,7 +90,9 @@ def _train_reciprocal(
         points = source.points[:edges]
         queries, query_scales = make_comparable(spec.comparator, apply_operator(spec.operator, points, theta))
         candidates, scales = make_comparable(spec.comparator, target.points)
-        side_loss, by_queries, by_candidates, live[side] = _side(spec, hyper, side, queries, candidates, target.rows, chunk.weight)
+        side_loss, by_queries, by_candidates, live[side] = _side(
+            spec, hyper, side, queries, candidates, target.rows, chunk.weight
+        )
         loss += side_loss
         target.grads += pull_back_comparator(spec.comparator, candidates, scales, by_candidates)
         by_results = pull_back_comparator(spec.comparator, queries, query_scales, by_queries)
@@ -98,7 +102,12 @@ def _train_reciprocal(
 
 
 def _train_plain(
-    spec: KernelSpec, hyper: Hyper, chunk: Chunk, lhs_theta: Tensor, rhs_theta: Tensor, theta_grads: dict[str, Tensor]  # noqa: ARG001
+    spec: KernelSpec,
+    hyper: Hyper,
+    chunk: Chunk,
+    lhs_theta: Tensor,  # noqa: ARG001
+    rhs_theta: Tensor,
+    theta_grads: dict[str, Tensor],
 ) -> tuple[float, dict[str, Tensor]]:
     edges = len(chunk.weight)
     theta = rhs_theta[:1].expand_as(chunk.rhs.points)
@@ -136,9 +145,7 @@ def _side(
         negative[:, :edges] = False
     if not (hyper.lhs_negatives if side == "lhs" else hyper.rhs_negatives):
         negative[:] = False
-    loss, by_scores, by_positives = loss_and_derivatives(
-        spec.loss, scores, positives, negative, weight, hyper.margin
-    )
+    loss, by_scores, by_positives = loss_and_derivatives(spec.loss, scores, positives, negative, weight, hyper.margin)
     by_queries = by_scores @ candidates + by_positives[:, None] * candidates[:edges]
     by_candidates = by_scores.T @ queries
     by_candidates[:edges] += by_positives[:, None] * queries

@@ -7,7 +7,7 @@ from graphbed.config.job import Comparator, Operator, RelationConfig
 from graphbed.evaluation.edges import SplitEdges
 from graphbed.evaluation.known import KnownEntities
 from graphbed.evaluation.metrics import RankMetrics
-from graphbed.evaluation.ranking import rank
+from graphbed.evaluation.ranking import BATCH, rank
 from graphbed.evaluation.scoring import SIDES, TrainedModel
 from graphbed.graph.schema import RelationEntry
 from tests.unit.evaluation.models import DIMENSION, job, random_edges, random_model, schema
@@ -124,7 +124,7 @@ def test_progress_counts_every_rank_once():
     model = random_model(Operator.DIAGONAL, Comparator.COS, reciprocal=False, counts={"user": [5], "item": [4]}, seed=1)
     seen: list[int] = []
     rank(model, random_edges(model, 2500, 2), "lhs", None, seen.append)
-    assert sum(seen) == 2500 and max(seen) <= 1024
+    assert sum(seen) == 2500 and max(seen) <= BATCH
 
 
 def test_metrics_are_averages_over_all_ranks_of_both_sides():

@@ -225,7 +225,7 @@ class Histories(RuleBasedStateMachine):
         counts = Counter((pair, commit.epoch) for commit in self._log() for pair in commit.buckets)
         assert max(counts.values(), default=1) == 1
         epochs = Counter(pair for pair, _ in counts)
-        assert epochs == {(b.lhs, b.rhs): done for b, done in self.state.done.items() if done}
+        assert epochs == {(b.lhs, b.rhs): done for b, done in self.state.done.items()}
 
     @invariant()
     def pointers_and_done_marks_tell_of_the_same_commits(self) -> None:

@@ -1,4 +1,4 @@
-"""The judge: the loss of one chunk written edge by edge and candidate by candidate in float64, its gradient by autograd."""
+"""The judge: the loss of one chunk, candidate by candidate in float64, and its gradient by autograd."""
 
 import numpy as np
 import torch
@@ -31,12 +31,11 @@ def judged(spec: KernelSpec, problem: Problem, draws: dict[str, np.ndarray]) -> 
             if not enabled or not negatives:
                 continue
 
-            def score(candidate: int, side: str = side) -> torch.Tensor:
-                pair = (candidate, right) if side == "lhs" else (left, candidate)
-                return _score(spec, arrays, side, pair[0], relation, pair[1])
-
-            scores = torch.stack([score(row) for row in negatives])
-            loss = loss + weight * _loss(spec.loss, score(own), scores, hyper.margin)
+            positive, *others = (
+                _score(spec, arrays, side, *((row, right) if side == "lhs" else (left, row)), relation)
+                for row in [own, *negatives]
+            )
+            loss = loss + weight * _loss(spec.loss, positive, torch.stack(others), hyper.margin)
             theta = arrays["lhs_theta" if spec.reciprocal and side == "lhs" else "rhs_theta"]
             factors = [arrays["lhs"][left], arrays["rhs"][right]]
             factors += [] if spec.operator is Operator.NONE else [theta[relation]]
@@ -49,7 +48,7 @@ def judged(spec: KernelSpec, problem: Problem, draws: dict[str, np.ndarray]) -> 
 
 
 def _score(
-    spec: KernelSpec, arrays: dict[str, torch.Tensor], side: str, left: int, relation: int, right: int
+    spec: KernelSpec, arrays: dict[str, torch.Tensor], side: str, left: int, right: int, relation: int
 ) -> torch.Tensor:
     a, b = arrays["lhs"][left], arrays["rhs"][right]
     if spec.reciprocal and side == "rhs":
@@ -73,7 +72,10 @@ def _operate(operator: Operator, vector: torch.Tensor, thetas: torch.Tensor, rel
         return vector * theta
     half = len(vector) // 2
     parts = [
-        (vector[d] * theta[d] - vector[half + d] * theta[half + d], vector[d] * theta[half + d] + vector[half + d] * theta[d])
+        (
+            vector[d] * theta[d] - vector[half + d] * theta[half + d],
+            vector[d] * theta[half + d] + vector[half + d] * theta[d],
+        )
         for d in range(half)
     ]
     return torch.stack([real for real, _ in parts] + [imaginary for _, imaginary in parts])

@@ -102,9 +102,7 @@ def problem(
         return Table(embeddings=floats(count, dimension), sums=np.ones((count, columns), np.float32))
 
     def side(relations: int) -> SideParameters:
-        return SideParameters(
-            values=floats(relations, dimension), sums=np.ones((relations, dimension), np.float32)
-        )
+        return SideParameters(values=floats(relations, dimension), sums=np.ones((relations, dimension), np.float32))
 
     relations = 0 if spec.operator is Operator.NONE else 3
     lhs = table(rows)

@@ -54,9 +54,7 @@ def differences(left: Problem, right: Problem) -> float:
 @pytest.mark.parametrize("one_table", [True, False])
 @pytest.mark.parametrize(("batch", "uniform"), [(20, 30), (20, 0), (0, 25)])
 @pytest.mark.parametrize("spec", COMPILED, ids=lambda spec: spec.name)
-def test_the_compiled_kernel_does_what_the_reference_does(
-    spec: KernelSpec, batch: int, uniform: int, one_table: bool
-):
+def test_the_compiled_kernel_does_what_the_reference_does(spec: KernelSpec, batch: int, uniform: int, one_table: bool):
     def subject() -> Problem:
         return problem(
             spec,

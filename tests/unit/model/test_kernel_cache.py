@@ -1,6 +1,5 @@
 """The kernel cache: found again by another process, missed after an edit."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +25,11 @@ RUN = """
 import sys
 from pathlib import Path
 from graphbed.model.cpu.source import load_module
-from tests.unit.model.test_compiled import QUICKSTART
-entry = load_module(QUICKSTART, Path(sys.argv[1]), Path(sys.argv[2])).entry
+from graphbed.model.kernel import KernelSpec
+spec = KernelSpec(
+    operator="complex_diagonal", comparator="dot", loss="softmax", reciprocal=True, optimizer="row_adagrad"
+)
+entry = load_module(spec, Path(sys.argv[1]), Path(sys.argv[2])).entry
 print(entry(5), sum(entry.stats.cache_hits.values()), sum(entry.stats.cache_misses.values()))
 """
 
@@ -92,4 +94,4 @@ def test_the_cache_lies_where_the_environment_says(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("GRAPHBED_KERNEL_CACHE", str(tmp_path))
     assert cache_directory() == tmp_path
     monkeypatch.delenv("GRAPHBED_KERNEL_CACHE")
-    assert cache_directory() == Path(os.path.expanduser("~")) / ".cache" / "graphbed" / "kernels"
+    assert cache_directory() == Path.home() / ".cache" / "graphbed" / "kernels"

@@ -135,10 +135,10 @@ class Interleavings(RuleBasedStateMachine):
         if declare:
             self.world.jobs.declare(JOB, initial())
 
-    @rule()
-    def compact(self) -> None:
+    @rule(leave=st.integers(min_value=0, max_value=2))
+    def compact(self, leave: int) -> None:
         try:
-            receipt = self.world.compact()
+            receipt = self.world.compact(leave=leave)
         except JobUnsettled:
             return
         found = unpack_tensors(self.world.store.get(receipt.key), key=receipt.key, max_bytes=1 << 20)

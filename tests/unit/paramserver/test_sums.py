@@ -236,6 +236,25 @@ def test_a_lease_that_was_folded_into_a_base_before_any_settle_told_of_it_counts
         world.push(first, 4)
 
 
+@pytest.mark.parametrize("leave", [0, 1, 2])
+def test_commits_go_on_while_bases_are_written(world: World, leave: int):
+    expected: list[float] = []
+    for round_number in range(4):
+        for _ in range(2):
+            lease = world.grant()
+            world.push(lease, 3)
+            world.seal(lease)
+            world.commit(lease)
+            expected.append(3)
+        for _ in range(round_number % 3):
+            world.settle()
+            assert world.counted() == expected
+        world.compact(leave=leave)
+        for _ in range(3):
+            world.settle()
+            assert world.counted() == expected
+
+
 def test_a_delta_whose_bytes_changed_is_refused_and_named(world: World):
     lease = world.grant()
     world.push(lease, 3)

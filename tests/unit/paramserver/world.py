@@ -112,12 +112,16 @@ class World:
         told = reading if reading is not None else self.read()
         self.seen = self.jobs.settle(JOB, told.seen, told.base, told.committed, told.live)
 
-    def compact(self) -> Receipt:
-        """Write a base, as a lock server does for a manifest, and let the state begin with it."""
+    def compact(self, *, leave: int = 0) -> Receipt:
+        """Write a base, as a lock server does for a manifest, and let the state begin with it.
+
+        The last `leave` leases were committed while the manifest was made: they stay behind it.
+        """
         self.manifests += 1
-        deltas = [(lease.id, lease.receipt) for lease in self.committed if lease.receipt is not None]
+        folded = self.committed[: max(len(self.committed) - leave, 0)]
+        deltas = [(lease.id, lease.receipt) for lease in folded if lease.receipt is not None]
         receipt = self.jobs.compact(JOB, self.manifests, self.base, deltas, f"nonce{self._lives}")
-        self.base, self.committed = receipt, []
+        self.base, self.committed = receipt, self.committed[len(folded) :]
         return receipt
 
     def counted(self) -> list[float]:
@@ -128,9 +132,9 @@ class World:
         return [float(values[0, lease.number]) for lease in self.leases]
 
     def expected_permanent(self) -> Tensors:
-        """Initial values plus every lease that is committed in truth."""
+        """Initial values plus every lease that is committed in truth and not behind the base."""
         expected = initial()
         for lease in self.leases:
-            if lease.status == "committed":
+            if lease.status == "committed" and lease not in self.committed:
                 expected["a/values"] = expected["a/values"] + lease.delta()["a/values"]
         return expected

@@ -44,7 +44,7 @@ def test_a_missing_variable_is_named(missing: str) -> None:
 
 def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     environ = {**KEYS, "GRAPHBED_S3_SECRET_KEY_FILE": str(tmp_path / "none")}
-    with pytest.raises(InputError, match="GRAPHBED_S3_SECRET_KEY_FILE.*none"):
+    with pytest.raises(InputError, match=r"GRAPHBED_S3_SECRET_KEY_FILE.*none"):
         open_store("s3://bucket", environ)
     (tmp_path / "none").write_text("\n")
     with pytest.raises(InputError, match="is empty"):

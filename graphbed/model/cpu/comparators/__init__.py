@@ -1,1 +1,1 @@
-"""Comparators: how vectors are made ready for a dot product; each file defines `make_comparable` and `pull_back_comparator`."""
+"""Comparators: making vectors ready for a dot product; each defines `make_comparable` and `pull_back_comparator`."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 COS_EPSILON = np.float32(1e-12)
-"""Added to the squared length: a zero vector scores 0 and has finite gradients, lengths above 1e-5 are hardly changed."""
+"""Added to the squared length: a zero vector scores 0 and has finite gradients; lengths above 1e-5 hardly change."""
 
 COS_ONE = np.float32(1)
 

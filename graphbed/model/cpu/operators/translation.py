@@ -13,8 +13,8 @@ def apply_operator(points: np.ndarray, values: np.ndarray, relations: np.ndarray
 
 def pull_back_operator(
     points: np.ndarray,
-    values: np.ndarray,
-    relations: np.ndarray,
+    values: np.ndarray,  # noqa: ARG001
+    relations: np.ndarray,  # noqa: ARG001
     local: np.ndarray,
     grads: np.ndarray,
     value_grads: np.ndarray,

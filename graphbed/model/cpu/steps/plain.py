@@ -6,7 +6,13 @@ both are added before the way back.
 
 import numpy as np
 
-from graphbed.model.cpu.chunk import begin_chunk, find_relations, finish_chunk, regularize_entities, regularize_relations
+from graphbed.model.cpu.chunk import (
+    begin_chunk,
+    find_relations,
+    finish_chunk,
+    regularize_entities,
+    regularize_relations,
+)
 from graphbed.model.cpu.intrinsics import matmul
 from graphbed.model.cpu.negatives import (
     add_scaled_rows,
@@ -111,7 +117,7 @@ def train_chunk(
     edges, half, most = lhs_rows.shape[0], work.rows.shape[0] // 2, work.distinct.shape[0]
     lhs_stop, rhs_stop = edges + numbers.lhs_uniform, half + edges + numbers.rhs_uniform
     begin_chunk(lhs_rows, rhs_rows, lhs, rhs, numbers, work, same_table, key)
-    relations = find_relations(relation_rows, lhs_values, rhs_values, work)
+    relations = find_relations(relation_rows, rhs_values, work)
     # One relation a chunk, for the uniform negatives as well.
     work.relations[: rhs_stop - half] = relation_rows[0]
     work.local[: rhs_stop - half] = 0
@@ -121,9 +127,7 @@ def train_chunk(
     lhs_grads, rhs_grads = work.grads[:lhs_stop], work.grads[half:rhs_stop]
     buffer = work.compared[half:rhs_stop]
     left = make_comparable(lhs_points, work.compared[:lhs_stop], lhs_scales)
-    right = make_comparable(
-        apply_operator(rhs_points, rhs_values.values, work.relations, buffer), buffer, rhs_scales
-    )
+    right = make_comparable(apply_operator(rhs_points, rhs_values.values, work.relations, buffer), buffer, rhs_scales)
     loss = train_pairs(left, right, weight, numbers, work, lhs_grads, rhs_grads)
     pull_back_comparator(left, lhs_scales, lhs_grads)
     pull_back_comparator(right, rhs_scales, rhs_grads)

@@ -88,7 +88,7 @@ def train_chunk(
     edges, half, most = lhs_rows.shape[0], work.rows.shape[0] // 2, work.distinct.shape[0]
     lhs_stop, rhs_stop = edges + numbers.lhs_uniform, half + edges + numbers.rhs_uniform
     begin_chunk(lhs_rows, rhs_rows, lhs, rhs, numbers, work, same_table, key)
-    relations = find_relations(relation_rows, lhs_values, rhs_values, work)
+    relations = find_relations(relation_rows, rhs_values, work)
 
     lhs_points, rhs_points = work.points[:edges], work.points[half : half + edges]
     lhs_owner, rhs_owner = work.owner[:lhs_stop], work.owner[half:rhs_stop]
