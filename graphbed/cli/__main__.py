@@ -1,11 +1,13 @@
 """`graphbed`: everything one does with a graph, from text files to neighbours."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
 import typer
 from grpc import StatusCode
 
+from graphbed import logs
 from graphbed.cli.cancel import cancel
 from graphbed.cli.evaluate import evaluate
 from graphbed.cli.export import export
@@ -72,6 +74,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; what goes wrong is one line on stderr."""
     command = typer.main.get_command(application())
     try:
+        # A command tells what matters itself; what the servers of a standalone run log is for those who ask for it.
+        logs.configure(level=os.environ.get("GRAPHBED_LOG_LEVEL", "error"), format="text", service="graphbed")
         code = command.main(args=list(arguments), prog_name="graphbed", standalone_mode=False)
     except (
         typer.TyperException

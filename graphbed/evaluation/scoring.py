@@ -21,7 +21,7 @@ Side = Literal["lhs", "rhs"]
 
 SIDES: tuple[Side, Side] = ("lhs", "rhs")
 COS_EPSILON = 1e-12
-"""Vectors shorter than this are compared by cosine as if they were this long; training does the same."""
+"""Added to the squared length of a vector before it is scaled to length 1, as in training."""
 
 
 def other(side: Side) -> Side:
@@ -55,8 +55,7 @@ def comparable(comparator: Comparator, x_BD: torch.Tensor) -> torch.Tensor:
         case Comparator.DOT:
             return x_BD
         case Comparator.COS:
-            lengths_B1: torch.Tensor = torch.linalg.vector_norm(x_BD, dim=-1, keepdim=True)
-            return x_BD / lengths_B1.clamp_min(COS_EPSILON)
+            return x_BD * torch.rsqrt((x_BD * x_BD).sum(dim=-1, keepdim=True) + COS_EPSILON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ class Expiry:
         job_of = {}
         for context, state in self._jobs.usable():
             job, plan = context.config.job, context.plan
-            done = sum(state.done.get(bucket, 0) for bucket in plan.edges)
+            done = sum(state.done.values())
             self._metrics.leases.labels(job).set(len(state.leases))
             self._metrics.pending.labels(job).set(len(plan.edges) * state.header.num_epochs - done)
             self._metrics.epoch.labels(job).set(completed_epochs(plan, state))

@@ -79,7 +79,9 @@ def cancel(state: JobState) -> Delta | None:
 
 def completed_epochs(plan: Plan, state: JobState) -> int:
     """Epochs completed by every bucket."""
-    return min((state.done.get(bucket, 0) for bucket in plan.edges), default=state.header.num_epochs)
+    if len(state.done) < len(plan.edges):
+        return 0
+    return min(state.done.values(), default=state.header.num_epochs)
 
 
 def manifest_due(state: JobState, plan: Plan, *, age_seconds: float, interval_seconds: float) -> bool:

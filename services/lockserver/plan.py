@@ -9,6 +9,7 @@ from graphbed.config.job import ANY_RELATION, JobConfig, Operator, Optimizer, Re
 from graphbed.errors import BadConfig
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.graph.schema import GraphSchema
+from services.lockserver.arrays import PlanArrays
 
 SPLIT = "train"
 """The split that training reads."""
@@ -65,15 +66,9 @@ class Plan:
         for bucket in edges:
             if bucket.lhs >= lhs.partitions or bucket.rhs >= rhs.partitions:
                 raise BadConfig(what=f"graph: {schema.name} has edges in bucket {bucket}, outside the partitions")
-        resources = {
-            bucket: tuple(
-                sorted(
-                    {_partition(schema, name, bucket.lhs) for name in lhs.types}
-                    | {_partition(schema, name, bucket.rhs) for name in rhs.types}
-                )
-            )
-            for bucket in edges
-        }
+        lhs_needs = [{_partition(schema, name, index) for name in lhs.types} for index in range(lhs.partitions)]
+        rhs_needs = [{_partition(schema, name, index) for name in rhs.types} for index in range(rhs.partitions)]
+        resources = {bucket: tuple(sorted(lhs_needs[bucket.lhs] | rhs_needs[bucket.rhs])) for bucket in edges}
         state_bytes = 4 if config.optimizer is Optimizer.ROW_ADAGRAD else 4 * config.dimension
         return cls(
             job=config.job,
@@ -99,6 +94,11 @@ class Plan:
     def bytes(self, partition: Partition) -> int:
         """Size of a partition's numbers. Bytes."""
         return self.rows[partition] * self.row_bytes
+
+    @functools.cached_property
+    def arrays(self) -> PlanArrays:
+        """Buckets and partitions as arrays."""
+        return PlanArrays.build(self.edges, self.resources, self.rows, self.row_bytes)
 
     @functools.cached_property
     def largest_bytes(self) -> int:

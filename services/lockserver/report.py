@@ -29,7 +29,7 @@ def summarize(plan: Plan, state: JobState) -> Summary:
     """The summary of a job."""
     header = state.header
     unfinished = header.status is Status.COMPLETED and not is_recorded(state)
-    committed = sum(count * state.done.get(bucket, 0) for bucket, count in plan.edges.items())
+    committed = sum(plan.edges[bucket] * epochs for bucket, epochs in state.done.items())
     in_flight = sum(
         min(state.beats[lease_id].progress.edges, sum(plan.edges[bucket] for bucket in lease.buckets))
         for lease_id, lease in state.leases.items()
@@ -38,7 +38,7 @@ def summarize(plan: Plan, state: JobState) -> Summary:
         status=Status.RUNNING if unfinished else header.status,
         epoch=completed_epochs(plan, state),
         num_epochs=header.num_epochs,
-        buckets_done=sum(state.done.get(bucket, 0) for bucket in plan.edges),
+        buckets_done=sum(state.done.values()),
         buckets_total=len(plan.edges) * header.num_epochs,
         edges_done=committed + in_flight,
         edges_total=plan.edges_per_epoch * header.num_epochs,

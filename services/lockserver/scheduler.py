@@ -1,10 +1,17 @@
 """The scheduler: which work a trainer gets next, as a function of the plan and the state alone."""
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+# ruff: noqa: N815 - shape suffixes
+# Shapes: B buckets, P partitions, R partitions that one bucket needs, C candidates (leases that could be granted),
+# M members (candidate and bucket that belong together), N needs (candidate and partition that belong together).
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
 
+import numpy as np
+
 from graphbed.graph.partition import Bucket, Partition
+from services.lockserver.arrays import Flags, Integers
 from services.lockserver.dealing import Dealing, deal, stable_hash
 from services.lockserver.plan import Plan
 
@@ -28,11 +35,11 @@ class Board:
 
     done: Mapping[Bucket, int]
     num_epochs: int
-    trained: Container[Partition]
+    trained: Collection[Partition]
     """Partitions that have a version."""
     busy: Collection[Partition]
     """Partitions of the live leases of others."""
-    at_hand: Container[Partition]
+    at_hand: Collection[Partition]
     """Partitions whose current version the trainer made itself, so that it probably need not fetch them."""
 
 
@@ -54,77 +61,140 @@ def choose(plan: Plan, board: Board) -> Work | NoWork:
     very first lease and wherever it would otherwise block everybody. Among the allowed: least input and output, then
     the lowest epoch, then the most edges, then a hash.
     """
-    due = {bucket: board.done.get(bucket, 0) for bucket in plan.edges}
-    due = {bucket: epoch for bucket, epoch in due.items() if epoch < board.num_epochs}
-    if not due:
+    arrays = plan.arrays
+    done_B = arrays.completed(board.done)
+    due_B = done_B < board.num_epochs
+    if not due_B.any():
         return NoWork.NOTHING_DUE
-    free = list(_free_work(plan, board, due))
-    if not free:
+    blocked_B = _blocked(plan, board, done_B, due_B)
+    rounds = [
+        _candidates(plan, board, int(epoch), np.flatnonzero(due_B & (done_B == epoch)), blocked_B)
+        for epoch in np.unique(done_B[due_B])
+    ]
+    if not any(len(found.names) for found in rounds):
         return NoWork.PARTITIONS_BUSY
-    joined = [work for work in free if any(partition in board.trained for partition in work.partitions)]
-    if not joined and board.busy:
+    if any(found.joined_C.any() for found in rounds):
+        rounds = [found.only(found.joined_C) for found in rounds]
+    elif board.busy:
         return NoWork.FIRST_EPOCH
-    return min(joined or free, key=lambda work: _rank(plan, board, work))
+    return min((found.best(plan) for found in rounds if len(found.names)), key=lambda entry: entry[0])[1]
 
 
-@dataclass(slots=True)
-class _Gathered:
-    """The due buckets of one group or one pair of groups."""
-
-    buckets: list[Bucket] = field(default_factory=list)
-    blocked: bool = False
-
-
-def _free_work(plan: Plan, board: Board, due: Mapping[Bucket, int]) -> Iterator[Work]:
-    oldest: dict[Partition, int] = {}
-    for bucket, epoch in due.items():
-        for partition in plan.resources[bucket]:
-            oldest[partition] = min(epoch, oldest.get(partition, epoch))
-    for epoch in sorted(set(due.values())):
-        dealing = deal(plan, epoch)
-        gathered: dict[tuple[int, ...], _Gathered] = {}
-        for bucket in (bucket for bucket, completed in due.items() if completed == epoch):
-            entry = gathered.setdefault(_groups_of(dealing, bucket), _Gathered())
-            entry.buckets.append(bucket)
-            entry.blocked = entry.blocked or any(
-                partition in board.busy or oldest[partition] < epoch for partition in plan.resources[bucket]
-            )
-        for groups, parts in _leases(dealing, gathered):
-            if not any(part.blocked for part in parts):
-                yield _work(plan, epoch, groups, [bucket for part in parts for bucket in part.buckets])
+def _blocked(plan: Plan, board: Board, done_B: Integers, due_B: Flags) -> Flags:
+    """bool [B]: buckets with a partition that is busy, or has something due in an earlier epoch."""
+    needs_BR = plan.arrays.needs_BR
+    oldest_P = np.full(len(plan.arrays.partitions), board.num_epochs, np.int64)
+    np.minimum.at(oldest_P, needs_BR[due_B], done_B[due_B, None])
+    busy_P = plan.arrays.among(board.busy)
+    return np.logical_or.reduce(busy_P[needs_BR] | (oldest_P[needs_BR] < done_B[:, None]), axis=1)
 
 
-def _groups_of(dealing: Dealing, bucket: Bucket) -> tuple[int, ...]:
-    lhs, rhs = dealing.lhs[bucket.lhs], dealing.rhs[bucket.rhs]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidates:
+    """The leases of one epoch that are free."""
+
+    epoch: int
+    names: Integers
+    """int64 [C]: place of each among all groups and pairs of groups of the epoch."""
+    groups: list[tuple[int, ...]]
+    """Of all groups and pairs."""
+    member_M: Integers
+    bucket_M: Integers
+    steps_C: Integers
+    """Input and output, in `_IO_STEPS` of the largest partition."""
+    edges_C: Integers
+    joined_C: Flags
+    """Whether it touches a trained partition."""
+
+    def only(self, kept_C: Flags) -> "_Candidates":
+        """Those that are kept."""
+        return _Candidates(
+            epoch=self.epoch,
+            names=self.names[kept_C],
+            groups=self.groups,
+            member_M=self.member_M,
+            bucket_M=self.bucket_M,
+            steps_C=self.steps_C[kept_C],
+            edges_C=self.edges_C[kept_C],
+            joined_C=self.joined_C[kept_C],
+        )
+
+    def best(self, plan: Plan) -> tuple[tuple[int, int, int, bytes], Work]:
+        """The best of them and its rank; lower is better."""
+        least_C = np.flatnonzero(self.steps_C == self.steps_C.min())
+        most_edges = self.edges_C[least_C].max()
+        equal_C = least_C[self.edges_C[least_C] == most_edges]
+        hashes = {stable_hash(plan.job, self.epoch, self.groups[name]): int(name) for name in self.names[equal_C]}
+        digest = min(hashes)
+        rank = (int(self.steps_C[equal_C[0]]), self.epoch, -int(most_edges), digest)
+        places = np.sort(self.bucket_M[self.member_M == hashes[digest]])
+        needed = np.unique(plan.arrays.needs_BR[places])
+        return rank, Work(
+            epoch=self.epoch,
+            groups=self.groups[hashes[digest]],
+            buckets=tuple(plan.arrays.buckets[place] for place in places),
+            partitions=tuple(plan.arrays.partitions[place] for place in needed),
+        )
+
+
+def _candidates(plan: Plan, board: Board, epoch: int, due: Integers, blocked_B: Flags) -> _Candidates:
+    """The free leases over the buckets at the places `due`, which are due in `epoch`."""
+    arrays = plan.arrays
+    groups, member_M, bucket_M = _members(deal(plan, epoch), due, arrays.lhs_B[due], arrays.rhs_B[due])
+    # A group without members of its own, because they all went to its pairs, is no candidate.
+    present = np.bincount(member_M, minlength=len(groups)) > 0
+    free = present & (np.bincount(member_M, blocked_B[bucket_M], len(groups)) == 0)
+    free_M = free[member_M]
+    member_M, bucket_M = member_M[free_M], bucket_M[free_M]
+    # A partition counts once for a candidate, however many of its buckets need it.
+    partitions = len(arrays.partitions)
+    needs_N = np.unique(member_M[:, None] * partitions + arrays.needs_BR[bucket_M])
+    needing_N, needed_N = needs_N // partitions, needs_N % partitions
+    stored_P = arrays.bytes_P
+    fetched_P = np.where(arrays.among(board.at_hand), 0, stored_P)
+    moved = np.bincount(needing_N, (stored_P + fetched_P)[needed_N], len(groups))
+    touched = np.bincount(needing_N, arrays.among(board.trained)[needed_N], len(groups))
+    edges = np.bincount(member_M, arrays.edges_B[bucket_M], len(groups))
+    names = np.flatnonzero(free)
+    return _Candidates(
+        epoch=epoch,
+        names=names,
+        groups=groups,
+        member_M=member_M,
+        bucket_M=bucket_M,
+        steps_C=np.rint(_IO_STEPS * moved[names] / plan.largest_bytes).astype(np.int64),
+        edges_C=edges[names].astype(np.int64),
+        joined_C=touched[names] > 0,
+    )
+
+
+def _members(
+    dealing: Dealing, due: Integers, lhs: Integers, rhs: Integers
+) -> tuple[list[tuple[int, ...]], Integers, Integers]:
+    """Sort due buckets into pairs of groups: the groups of each, and which bucket belongs to which.
+
+    Where both sides are dealt as one, what lies within a group belongs to each pair that the group is in; alone it
+    stands only if no such pair is due.
+    """
+    lhs_group, rhs_group = np.array(dealing.lhs)[lhs], np.array(dealing.rhs)[rhs]
+    if dealing.shared:
+        lhs_group, rhs_group = np.minimum(lhs_group, rhs_group), np.maximum(lhs_group, rhs_group)
+    count = max(*dealing.lhs, *dealing.rhs) + 1
+    codes, member_M = np.unique(lhs_group * count + rhs_group, return_inverse=True)
+    pairs = [(int(code) // count, int(code) % count) for code in codes]
     if not dealing.shared:
-        return lhs, rhs
-    return (lhs,) if lhs == rhs else (min(lhs, rhs), max(lhs, rhs))
-
-
-def _leases(
-    dealing: Dealing, gathered: Mapping[tuple[int, ...], _Gathered]
-) -> Iterator[tuple[tuple[int, ...], list[_Gathered]]]:
-    """Join what lies within a group to each pair that the group is in; alone it stands only if no such pair is due."""
-    if not dealing.shared:
-        yield from ((groups, [part]) for groups, part in gathered.items())
-        return
-    paired = {group for groups in gathered if len(groups) > 1 for group in groups}
-    for groups, part in gathered.items():
-        if len(groups) > 1:
-            yield groups, [part, *(gathered[(group,)] for group in groups if (group,) in gathered)]
-        elif groups[0] not in paired:
-            yield groups, [part]
-
-
-def _work(plan: Plan, epoch: int, groups: tuple[int, ...], buckets: Iterable[Bucket]) -> Work:
-    covered = tuple(sorted(buckets))
-    needed = {partition for bucket in covered for partition in plan.resources[bucket]}
-    return Work(epoch=epoch, groups=groups, buckets=covered, partitions=tuple(sorted(needed)))
-
-
-def _rank(plan: Plan, board: Board, work: Work) -> tuple[int, int, int, bytes]:
-    fetched = sum(plan.bytes(partition) for partition in work.partitions if partition not in board.at_hand)
-    stored = sum(plan.bytes(partition) for partition in work.partitions)
-    steps = round(_IO_STEPS * (fetched + stored) / plan.largest_bytes)
-    edges = sum(plan.edges[bucket] for bucket in work.buckets)
-    return steps, work.epoch, -edges, stable_hash(plan.job, work.epoch, work.groups)
+        return list(pairs), member_M, due
+    pairs_of: dict[int, list[int]] = {}
+    for name, (low, high) in enumerate(pairs):
+        if low != high:
+            pairs_of.setdefault(low, []).append(name)
+            pairs_of.setdefault(high, []).append(name)
+    members, buckets = [member_M[lhs_group != rhs_group]], [due[lhs_group != rhs_group]]
+    for name, (low, high) in enumerate(pairs):
+        if low == high:
+            within = due[member_M == name]
+            targets = pairs_of.get(low, [name])
+            members.append(np.repeat(np.array(targets, np.int64), len(within)))
+            buckets.append(np.tile(within, len(targets)))
+    groups: list[tuple[int, ...]] = [(low,) if low == high else (low, high) for low, high in pairs]
+    return groups, np.concatenate(members), np.concatenate(buckets)

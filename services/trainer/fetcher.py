@@ -9,7 +9,7 @@ from graphbed.graph.edges import EdgeArrays
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.model.kernel import Table
 from graphbed.model.tables import initial_partition, sum_columns
-from graphbed.storage.graph_files import read_edges
+from graphbed.storage.graph_files import check_edges, read_edges
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.partition_file import PartitionArrays, unpack_partition
 from services.trainer.jobs import Job
@@ -99,7 +99,7 @@ class Fetcher:
             if file is None:
                 continue
             check()
-            edges = read_edges(self._store, file, weighted=job.schema.weighted)
+            edges = check_edges(read_edges(self._store, file, weighted=job.schema.weighted), file, job.schema)
             group_of_edge = job.groups.group[edges.relation]
             for index, part in enumerate(parts):
                 chosen = group_of_edge == index
@@ -150,4 +150,3 @@ def _by_type(partitions: Iterable[Partition]) -> dict[str, list[Partition]]:
     for partition in sorted(partitions):
         members.setdefault(partition.entity_type, []).append(partition)
     return members
-

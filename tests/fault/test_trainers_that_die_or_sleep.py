@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from graphbed.storage.address import open_store
 
 from graphbed.config.load import dump_job
+from graphbed.storage.address import open_store
 from graphbed.v1 import lockserver_pb2
 from services.standalone.cluster import StandaloneCluster
 from tests.fixtures.graphs import codex_job, ingest_quietly, store_url

@@ -93,10 +93,11 @@ def write_module(spec: KernelSpec, directory: Path, sources: Path = SOURCES) -> 
     path = directory / f"{module_name(spec, sources)}.py"
     if path.exists():
         return path
+    text = HEADER.format(name=spec.name) + "\n\n" + body(spec, sources) + FOOTER
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".new", encoding="utf-8") as file:
-            file.write(HEADER.format(name=spec.name) + "\n\n" + body(spec, sources) + FOOTER)
+            file.write(text)
             file.flush()
             # A link is made by one process alone: replacing the file would change its time stamp, which the machine
             # code that another process has just stored depends on.

@@ -25,10 +25,11 @@ RUN = """
 import sys
 from pathlib import Path
 from graphbed.model.cpu.source import load_module
+from graphbed.config.job import JobConfig
 from graphbed.model.kernel import KernelSpec
-spec = KernelSpec(
-    operator="complex_diagonal", comparator="dot", loss="softmax", reciprocal=True, optimizer="row_adagrad"
-)
+relation = dict(name="r", lhs="n", rhs="n", operator="complex_diagonal", reciprocal=True)
+job = dict(job="j", graph="g", entities={"n": {}}, dimension=2, comparator="dot", loss_fn="softmax")
+spec = KernelSpec.from_config(JobConfig(relations=[relation], **job), 0)
 entry = load_module(spec, Path(sys.argv[1]), Path(sys.argv[2])).entry
 print(entry(5), sum(entry.stats.cache_hits.values()), sum(entry.stats.cache_misses.values()))
 """
