@@ -86,7 +86,8 @@ def _blocked(plan: Plan, board: Board, done_B: Integers, due_B: Flags) -> Flags:
     oldest_P = np.full(len(plan.arrays.partitions), board.num_epochs, np.int64)
     np.minimum.at(oldest_P, needs_BR[due_B], done_B[due_B, None])
     busy_P = plan.arrays.among(board.busy)
-    return np.logical_or.reduce(busy_P[needs_BR] | (oldest_P[needs_BR] < done_B[:, None]), axis=1)
+    blocked_B: Flags = np.logical_or.reduce(busy_P[needs_BR] | (oldest_P[needs_BR] < done_B[:, None]), axis=1)
+    return blocked_B
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
-from graphbed.clients.partitions import PartitionClient
 
+from graphbed.clients.partitions import PartitionClient
 from graphbed.graph.edges import EdgeArrays
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.model.kernel import Table

@@ -38,4 +38,7 @@ def test_one_and_four_trainers_end_with_the_same_relation_norms(tmp_path: Path) 
     assert alone.keys() == together.keys()
     assert len(alone) == 4
     for name, norm in alone.items():
-        assert together[name] == pytest.approx(norm, rel=0.05), name
+        # The sums are of fourth order in the gradients, so a few early edges rule them: a looser bound, which separate
+        # sums for each trainer (a quarter) or deltas counted twice (the double) would break.
+        bound = 0.05 if name.endswith("/values") else 0.4
+        assert together[name] == pytest.approx(norm, rel=bound), name

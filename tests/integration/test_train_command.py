@@ -1,0 +1,85 @@
+"""`graphbed train` as a user runs it: interrupted, run again, run twice at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from graphbed.config.load import dump_job
+from graphbed.storage.address import open_store
+from graphbed.storage.manifest import newest_manifest
+from tests.fixtures.graphs import codex_job, ingest_quietly, store_url
+from tests.fixtures.history import check_history
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def start(job_file: Path, *options: str) -> subprocess.Popen[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GRAPHBED_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "graphbed.cli", "train", str(job_file), "--json", *options],
+        env=clean,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_interrupted_run_keeps_its_commits_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    config = codex_job(store_url(tmp_path), num_epochs=6, num_uniform_negs=800, dimension=64)
+    store = open_store(config.store, {})
+    ingest_quietly(config, store)
+    job_file = tmp_path / "job.yaml"
+    job_file.write_text(dump_job(config))
+
+    first = start(job_file, "--trainers", "2")
+    deadline = time.monotonic() + 90
+    while (newest := newest_manifest(store, config.job)) is None or not newest[0].epochs:
+        assert first.poll() is None, first.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    second = start(job_file)
+    _, complaint = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert len(complaint.strip().splitlines()) == 1
+    assert "another `graphbed train`" in complaint
+
+    interrupted_at = time.monotonic()
+    first.send_signal(signal.SIGINT)
+    _, words = first.communicate(timeout=60)
+    assert time.monotonic() - interrupted_at < 30
+    assert first.returncode == 130
+    assert "Traceback" not in words
+    kept = newest_manifest(store, config.job)
+    assert kept is not None
+    assert kept[0].status == "running"
+    done_before = sum(epoch.leases for epoch in kept[0].epochs)
+    assert done_before > 0
+
+    again = start(job_file, "--trainers", "2")
+    output, words = again.communicate(timeout=200)
+    assert again.returncode == 0, words
+    result = json.loads(output)
+    assert result["resumed"] is True
+    assert result["status"] == "completed"
+    commits = check_history(store, config)
+    assert len(commits) > done_before
+
+
+def test_a_finished_job_trains_on_when_it_is_given_more_epochs(tmp_path: Path) -> None:
+    config = codex_job(store_url(tmp_path), num_epochs=1)
+    store = open_store(config.store, {})
+    ingest_quietly(config, store)
+    job_file = tmp_path / "job.yaml"
+    for epochs in (1, 2):
+        longer = config.model_copy(update={"num_epochs": epochs})
+        job_file.write_text(dump_job(longer))
+        run = start(job_file)
+        _, words = run.communicate(timeout=120)
+        assert run.returncode == 0, words
+        check_history(store, longer)
