@@ -191,7 +191,7 @@ class StateContended(GraphbedError):
 
 
 class ManifestForeign(GraphbedError):
-    """The checkpoint {sequence} of {job} does not follow from its state; somebody else wrote it, or the state is old."""
+    """The checkpoint {sequence} of {job} does not follow from its state; another wrote it, or the state is old."""
 
     code, reason = StatusCode.FAILED_PRECONDITION, "MANIFEST_FOREIGN"
 
