@@ -24,11 +24,11 @@ from graphbed.evaluation.evaluate import evaluate
 from graphbed.ingest.run import ingest
 from services.standalone.run import train
 
-SETTINGS = [(1, 1), (4, 1), (8, 1), (8, 2), (8, 4), (4, 2)]
-"""(partitions, trainers); the threads of all trainers together are two wherever that is possible."""
+SETTINGS = [(1, 1, 1), (4, 4, 1), (8, 4, 1), (8, 8, 1), (8, 8, 2), (8, 8, 4), (4, 4, 2)]
+"""(partitions, groups, trainers); the threads of all trainers together are two wherever that is possible."""
 
 
-def job(store: str, *, partitions: int, trainers: int, seed: int) -> JobConfig:
+def job(store: str, *, partitions: int, groups: int, trainers: int, seed: int) -> JobConfig:
     folder = dataset_path("fb15k-237")
     document = {
         "job": "quality",
@@ -43,6 +43,7 @@ def job(store: str, *, partitions: int, trainers: int, seed: int) -> JobConfig:
         "comparator": "dot",
         "loss_fn": "softmax",
         "regularization_coef": 0.05,
+        "num_groups": groups,
         "num_epochs": 8,
         "num_batch_negs": 128,
         "num_uniform_negs": 300,
@@ -54,9 +55,9 @@ def job(store: str, *, partitions: int, trainers: int, seed: int) -> JobConfig:
     return parse_job(yaml.safe_dump(document), source="quality")
 
 
-def run(*, partitions: int, trainers: int, seed: int) -> dict[str, object]:
+def run(*, partitions: int, groups: int, trainers: int, seed: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
-        config = job(folder, partitions=partitions, trainers=trainers, seed=seed)
+        config = job(folder, partitions=partitions, groups=groups, trainers=trainers, seed=seed)
         store = open_store(config.store, {})
         ingest(config, store, lambda *_: None)
         started = time.monotonic()
@@ -67,6 +68,7 @@ def run(*, partitions: int, trainers: int, seed: int) -> dict[str, object]:
     loss = training.manifest.epochs[-1].loss / training.manifest.epochs[-1].edges
     return {
         "partitions": partitions,
+        "groups": groups,
         "trainers": trainers,
         "seed": seed,
         "mrr": result.both.mrr,
@@ -81,24 +83,32 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "quality.json")
     arguments = parser.parse_args()
-    runs = []
-    for seed in range(1, arguments.seeds + 1):
-        for partitions, trainers in SETTINGS:
-            runs.append(run(partitions=partitions, trainers=trainers, seed=seed))
-            print(json.dumps(runs[-1]), flush=True)
+    runs = json.loads(arguments.out.read_text())["runs"] if arguments.out.exists() else []
+    finished = {(r["partitions"], r["groups"], r["trainers"], r["seed"]) for r in runs}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     machine = f"{os.cpu_count()} cores, {platform.machine()}"
-    arguments.out.write_text(json.dumps({"machine": machine, "runs": runs}, indent=1) + "\n")
-    print("| partitions | trainers | MRR, mean of seeds | smallest, largest | Hits@10 | loss per edge |")
-    print("|---|---|---|---|---|---|")
-    for partitions, trainers in SETTINGS:
-        chosen = [r for r in runs if (r["partitions"], r["trainers"]) == (partitions, trainers)]
-        mrr = [float(r["mrr"]) for r in chosen]
-        hits = statistics.mean(float(r["hits_at_10"]) for r in chosen)
-        loss = statistics.mean(float(r["last_loss_per_edge"]) for r in chosen)
+    for seed in range(1, arguments.seeds + 1):
+        for partitions, groups, trainers in SETTINGS:
+            if (partitions, groups, trainers, seed) in finished:
+                continue
+            runs.append(run(partitions=partitions, groups=groups, trainers=trainers, seed=seed))
+            print(json.dumps(runs[-1]), flush=True)
+            # After each run, so that an interrupted benchmark goes on where it was.
+            arguments.out.write_text(json.dumps({"machine": machine, "runs": runs}, indent=1) + "\n")
+    show(runs)
+
+
+def show(runs: list[dict[str, object]]) -> None:
+    print("| partitions | groups | trainers | MRR, mean of seeds | smallest, largest | Hits@10 | loss per edge |")
+    print("|---|---|---|---|---|---|---|")
+    for setting in SETTINGS:
+        chosen = [r for r in runs if (r["partitions"], r["groups"], r["trainers"]) == setting]
+        mrr = [float(str(r["mrr"])) for r in chosen]
+        hits = statistics.mean(float(str(r["hits_at_10"])) for r in chosen)
+        loss = statistics.mean(float(str(r["last_loss_per_edge"])) for r in chosen)
         print(
-            f"| {partitions} | {trainers} | {statistics.mean(mrr):.4f} | {min(mrr):.4f}, {max(mrr):.4f} "
-            f"| {hits:.4f} | {loss:.3f} |"
+            f"| {setting[0]} | {setting[1]} | {setting[2]} | {statistics.mean(mrr):.4f} "
+            f"| {min(mrr):.4f}, {max(mrr):.4f} | {hits:.4f} | {loss:.3f} |"
         )
 
 
