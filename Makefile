@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
+# Where torch comes from, if not from pip's own index: one with CPU builds saves two gigabytes.
+TORCH_INDEX ?=
 
 .PHONY: help setup quickstart test lint protos docs clean
 
@@ -15,8 +18,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Graphbed needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt 'torch==2.13.0'
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install $(PIP_FLAGS) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) 'torch==2.13.0'
+	$(BIN)/pip install $(PIP_FLAGS) --editable '.[dev]'
+	$(BIN)/python -m graphbed.model.warm graphbed/datasets/fb15k-237/job.yaml
 	touch $@
 
 quickstart: setup ## train, evaluate and query a real graph with embedded defaults

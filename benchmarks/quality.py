@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 
 import yaml
-from graphbed.model.checkpoint import Checkpoint
-from graphbed.storage.address import open_store
 
 from graphbed.clock import SystemClock
 from graphbed.config.job import JobConfig
@@ -22,6 +20,8 @@ from graphbed.config.load import parse_job
 from graphbed.datasets.catalog import dataset_path
 from graphbed.evaluation.evaluate import evaluate
 from graphbed.ingest.run import ingest
+from graphbed.model.checkpoint import Checkpoint
+from graphbed.storage.address import open_store
 from services.standalone.run import train
 
 SETTINGS = [(1, 1, 1), (4, 4, 1), (8, 4, 1), (8, 8, 1), (8, 8, 2), (8, 8, 4), (4, 4, 2)]

@@ -190,6 +190,12 @@ class StateContended(GraphbedError):
     code, reason = StatusCode.UNAVAILABLE, "STATE_CONTENDED"
 
 
+class CheckpointsGone(GraphbedError):
+    """The state of {job} in {state} is of checkpoints that are not in {store} any more; remove it, or put them back."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "CHECKPOINTS_GONE"
+
+
 class ManifestForeign(GraphbedError):
     """The checkpoint {sequence} of {job} does not follow from its state; another wrote it, or the state is old."""
 
@@ -206,3 +212,33 @@ class ServerFailed(GraphbedError):
     """The {service} at {address} failed: {what}"""
 
     code, reason = StatusCode.INTERNAL, "SERVER_FAILED"
+
+
+FAILED, WRONG_INPUT = 1, 2
+
+# What the one who typed the command can put right: arguments, files, addresses, keys, room on the disk.
+_WRONG_INPUT_CODES = {
+    StatusCode.INVALID_ARGUMENT,
+    StatusCode.NOT_FOUND,
+    StatusCode.ALREADY_EXISTS,
+    StatusCode.FAILED_PRECONDITION,
+    StatusCode.PERMISSION_DENIED,
+    StatusCode.UNAUTHENTICATED,
+    StatusCode.RESOURCE_EXHAUSTED,
+    StatusCode.UNAVAILABLE,
+    StatusCode.DATA_LOSS,
+}
+
+
+def exit_code(error: GraphbedError) -> int:
+    """Of a process that ends with `error`: 2 if whoever started it can put it right, 1 if the work failed."""
+    # That a number became infinite is known only after the work, although servers report it as a bad argument.
+    if isinstance(error, NotFinite):
+        return FAILED
+    return WRONG_INPUT if error.code in _WRONG_INPUT_CODES else FAILED
+
+
+class JobCancelled(GraphbedError):
+    """The job {job} was cancelled; give it another name to train it anew."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "JOB_CANCELLED"

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 import typer
-from grpc import StatusCode
 
 from graphbed import logs
 from graphbed.cli.cancel import cancel
@@ -17,7 +16,7 @@ from graphbed.cli.quickstart import quickstart
 from graphbed.cli.status import status
 from graphbed.cli.submit import submit
 from graphbed.cli.train import train
-from graphbed.errors import GraphbedError, NotFinite
+from graphbed.errors import WRONG_INPUT, GraphbedError, exit_code
 
 COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("quickstart", quickstart),
@@ -32,20 +31,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
 )
 """Name → function, in the order of `graphbed --help`."""
 
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
-
-# What the one who typed the command can put right: arguments, files, addresses, keys, room on the disk.
-_WRONG_INPUT_CODES = {
-    StatusCode.INVALID_ARGUMENT,
-    StatusCode.NOT_FOUND,
-    StatusCode.ALREADY_EXISTS,
-    StatusCode.FAILED_PRECONDITION,
-    StatusCode.PERMISSION_DENIED,
-    StatusCode.UNAUTHENTICATED,
-    StatusCode.RESOURCE_EXHAUSTED,
-    StatusCode.UNAVAILABLE,
-    StatusCode.DATA_LOSS,
-}
+INTERRUPTED = 130
 
 
 def application() -> typer.Typer:
@@ -62,14 +48,6 @@ def application() -> typer.Typer:
     return app
 
 
-def exit_code(error: GraphbedError) -> int:
-    """2 if the input was wrong, 1 if the work failed."""
-    # That a number became infinite is known only after the work, although servers report it as a bad argument.
-    if isinstance(error, NotFinite):
-        return FAILED
-    return WRONG_INPUT if error.code in _WRONG_INPUT_CODES else FAILED
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; what goes wrong is one line on stderr."""
     command = typer.main.get_command(application())
@@ -83,6 +61,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(error.format_message(), WRONG_INPUT)
     except GraphbedError as error:
         return _fail(str(error), exit_code(error))
+    except OSError as error:  # a folder or a disk that the command writes to by itself
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", WRONG_INPUT)
     # typer turns Ctrl-C into this code.
     return _fail("interrupted", INTERRUPTED) if code == INTERRUPTED else 0
 

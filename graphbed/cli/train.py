@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,8 +47,12 @@ def train(
 
 def train_with_progress(config: JobConfig, *, trainers: int, console: Console) -> "Training":
     """Train with a progress bar on `console`; raises what services.standalone.run.train raises."""
+    from graphbed.model.warm import warm_up
     from services.standalone.run import train as run_training
 
+    # systemd and containers say SIGTERM where a terminal says Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
+    warm_up(config)
     with Progress(
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(),
@@ -59,6 +65,10 @@ def train_with_progress(config: JobConfig, *, trainers: int, console: Console) -
         disable=not console.is_terminal,
     ) as progress:
         return run_training(config, trainers=trainers, environ=dict(os.environ), watch=_watcher(progress))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def summary(manifest: Manifest, *, seconds: float, resumed: bool) -> dict[str, object]:

@@ -1,9 +1,14 @@
-"""Is this store fit to keep checkpoints? Asked once at start."""
+"""Does this store answer, and is it fit to keep checkpoints? Asked at start."""
 
 import secrets
 
 from graphbed.errors import ObjectExists, StoreUnsafe
 from graphbed.storage.objects import ObjectStore
+
+
+def require_answer(store: ObjectStore) -> None:
+    """Ask the store something small. Raises StoreUnavailable, StoreDenied."""
+    store.list(f"probes/{secrets.token_hex(16)}")
 
 
 def probe_create_once(store: ObjectStore) -> None:

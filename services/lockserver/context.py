@@ -8,6 +8,7 @@ from graphbed.config.load import parse_job
 from graphbed.errors import ConfigDiffers, JobUnknown, ObjectMissing
 from graphbed.storage import layout
 from graphbed.storage.graph_document import read_graph_and_sha256
+from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import ObjectStore
 from services.lockserver.plan import Plan
 from services.lockserver.state import Header
@@ -41,7 +42,7 @@ class JobContext:
             raise JobUnknown(job=job) from None
         return cls.from_yaml(store, text, source=key)
 
-    def require_same(self, header: Header) -> None:
+    def require_same(self, header: Header | Manifest) -> None:
         """Raise ConfigDiffers if a state or manifest belongs to another configuration or another graph."""
         if header.graph_sha256 != self.graph_sha256:
             what = f"the graph {self.config.graph} was ingested anew, with other content"

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from graphbed import logs
-from graphbed.errors import BadConfig, BadReceipt, ConfigDiffers, LeaseLost, ObjectExists
+from graphbed.errors import BadConfig, BadReceipt, LeaseLost
 from graphbed.graph.partition import Partition
-from graphbed.storage import layout
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.receipt import Receipt
 from services.lockserver import transitions
@@ -67,25 +66,33 @@ class Coordinator:
         store: ObjectStore,
         random_hex: Callable[[], str],
         metrics: LockServerMetrics,
+        only_job: str | None = None,
     ) -> None:
+        """With `only_job`, leases are granted for that job alone."""
         self._jobs = jobs
         self._manifests = manifests
         self._store = store
         self._random_hex = random_hex
         self._metrics = metrics
+        self._only_job = only_job
 
     def acquire(self, *, trainer: str, request_id: str) -> Granted | Waiting:
         """Work of the running job with the fewest live leases that has any for this trainer, or how long to wait.
 
+        A job whose leases fail comes last: it never has many live ones, and would be given to every trainer first.
         The same request id gets the same grant. A new one voids what the trainer still holds, in whatever job.
         """
-        found = list(self._jobs.usable(running=True))
+        found = [
+            (context, state)
+            for context, state in self._jobs.usable(running=True)
+            if self._only_job in (None, context.config.job)
+        ]
         for context, state in found:
             repeated = state.reply_to(trainer, RequestKind.ACQUIRE, request_id)
             if repeated is not None and repeated.lease is not None:
                 return _granted(context, repeated.lease)
         running = [entry for entry in found if entry[1].header.status is Status.RUNNING]
-        running.sort(key=lambda entry: (len(entry[1].leases), entry[0].config.job))
+        running.sort(key=lambda entry: (entry[1].header.failing, len(entry[1].leases), entry[0].config.job))
         reasons = []
         granted = None
         for context, state in running:
@@ -157,15 +164,13 @@ class Coordinator:
         """Add a job, or find it again; return its name and whether it is new. It is in a manifest on return.
 
         A job that exists may be given more epochs, and other settings that do not decide the result. Raises BadConfig,
-        ConfigDiffers, GraphMissing.
+        ConfigDiffers, GraphMissing, CheckpointsGone; then nothing was written.
         """
         if len(config_yaml.encode()) > CONFIG_BYTES:
             raise BadConfig(what=f"it is longer than {CONFIG_BYTES} bytes")
         context = JobContext.from_yaml(self._store, config_yaml, source="the job")
         job = context.config.job
-        created = self._write_document(context)
-        self._jobs.set_context(context)
-        self._jobs.current(job)
+        created = self._jobs.submit(context)
         self._jobs.update(job, lambda state: extend(state, context.plan, context.config.num_epochs))
         self._record(job)
         log.info("job submitted", job=job, created=created)
@@ -225,25 +230,6 @@ class Coordinator:
             if concerns(state):
                 return context.config.job
         raise LeaseLost(lease=lease_id)
-
-    def _write_document(self, context: JobContext) -> bool:
-        """Create job.yaml, or check it against the one that is there. True: created."""
-        job, key = context.config.job, layout.job_document(context.config.job)
-        try:
-            self._store.create(key, context.config_yaml.encode())
-            return True
-        except ObjectExists:
-            before = JobContext.load(self._store, job)
-        differences = context.config.differences(before.config)
-        if context.config.num_epochs < before.config.num_epochs:
-            differences.append(
-                f"num_epochs is {context.config.num_epochs}, was {before.config.num_epochs} and can only grow"
-            )
-        if differences:
-            raise ConfigDiffers(job=job, keys="; ".join(differences))
-        if context.config != before.config:
-            self._store.put(key, context.config_yaml.encode())
-        return False
 
     def _record(self, job: str) -> None:
         state = self._jobs.current(job)

@@ -22,8 +22,9 @@ from services.lockserver.codec import decode, encode
 from services.lockserver.context import JobContext
 from services.lockserver.lifecycle import fresh, restored
 from services.lockserver.metrics import LockServerMetrics
-from services.lockserver.state import Delta, JobState, Status
+from services.lockserver.state import Delta, Header, JobState, Status
 from services.lockserver.state_store import StateStore
+from services.lockserver.submission import write_document
 from services.lockserver.transitions import Outcome
 
 ATTEMPTS = 20
@@ -95,12 +96,20 @@ class JobTable:
                 self._contexts[job] = JobContext.load(self._store, job)
             return self._contexts[job]
 
-    def set_context(self, context: JobContext) -> None:
-        """Take a configuration that was just written to the object store."""
+    def submit(self, context: JobContext) -> bool:
+        """Write the job's configuration and begin its state; True: the job is new in the object store.
+
+        Raises ConfigDiffers, CheckpointsGone; then nothing was written.
+        """
         job = context.config.job
         with self._lock(job):
+            # The state first: where there is one, its job.yaml was there before it.
+            header = self._header(job)
+            created = write_document(self._store, context, header=header, state=self._state.address)
             self._contexts[job] = context
             self._known.add(job)
+            self._refresh(job)
+            return created
 
     def current(self, job: str) -> JobState:
         """The state as the state store has it now. Raises JobUnknown, or what makes the job unusable."""
@@ -176,6 +185,15 @@ class JobTable:
             log.info(
                 "job begun" if newest is None else "job restored", job=job, manifest=state.header.manifest_sequence
             )
+
+    def _header(self, job: str) -> Header | None:
+        """The header of the state as the state store has it now; None, and nothing begun, if there is none."""
+        try:
+            with self._metrics.state_call("read"):
+                _, fields = self._state.read(job)
+        except JobUnknown:
+            return None
+        return decode(fields, job=job, address=self._state.address).header
 
     def _refresh(self, job: str) -> _Held:
         held = self._held.get(job)

@@ -93,7 +93,14 @@ def start_lockserver(
     manifests = ManifestWriter(
         jobs=jobs, store=store, parameters=parameters, clock=clock, random_hex=random_hex, metrics=metrics
     )
-    coordinator = Coordinator(jobs=jobs, manifests=manifests, store=store, random_hex=random_hex, metrics=metrics)
+    coordinator = Coordinator(
+        jobs=jobs,
+        manifests=manifests,
+        store=store,
+        random_hex=random_hex,
+        metrics=metrics,
+        only_job=settings.only_job,
+    )
     servicer = LockServerServicer(coordinator)
 
     def register(server: grpc.Server) -> None:

@@ -19,6 +19,8 @@ class LockServerSettings:
     """Requests that are answered at once."""
     tick_seconds: float = 0.25
     """How often leases, parameters and manifests are looked after. Seconds."""
+    only_job: str | None = None
+    """Leases are granted for this job alone; None = for all. A standalone cluster works on one job."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:

@@ -127,6 +127,9 @@ class Header:
     turns: int = 0
     """Answers remembered so far."""
     last_failure: str = ""
+    """Why a lease was handed back last, for people; stays when others succeed."""
+    failing: bool = False
+    """Whether a lease was handed back with a failure since the last commit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,7 @@ def commit(
     header = replace(
         header,
         next_commit=number + 1,
+        failing=False,
         status=Status.COMPLETED if completed else header.status,
     )
     record = CommitRecord(
@@ -152,7 +153,7 @@ def release(state: JobState, *, trainer: str, request_id: str, lease_id: str, fa
     _held(state, trainer, lease_id)
     header, trainers = _remember(state, trainer, RequestKind.RELEASE, request_id, None)
     if failure:
-        header = replace(header, last_failure=failure)
+        header = replace(header, last_failure=failure, failing=True)
     return Delta(header=header, leases={lease_id: None}, beats={lease_id: None}, trainers=trainers)
 
 

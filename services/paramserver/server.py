@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from graphbed.rpc.server import RunningServer, start_server
 from graphbed.storage.objects import ObjectStore
+from graphbed.storage.probe import require_answer
 from graphbed.v1 import paramserver_pb2_grpc
 from services.paramserver.jobs import Jobs
 from services.paramserver.metrics import ParamServerMetrics
@@ -30,7 +31,11 @@ def start_paramserver(
     registry: CollectorRegistry,
     random_id: Callable[[], str] = new_random_id,
 ) -> RunningServer:
-    """Start serving; `random_id` names this life of the server and the objects it makes. Raises InputError."""
+    """Start serving; `random_id` names this life of the server and the objects it makes.
+
+    Raises StoreUnavailable or StoreDenied if the store does not answer, InputError.
+    """
+    require_answer(store)
     jobs = Jobs(
         ParameterObjects(store, max_bytes=settings.max_job_bytes),
         ParamServerMetrics(registry),

@@ -1,6 +1,5 @@
 """Readiness: a partition server whose object store does not answer should get no calls."""
 
-import secrets
 import threading
 from collections.abc import Callable
 
@@ -8,6 +7,7 @@ from graphbed.clock import Clock
 from graphbed.errors import GraphbedError
 from graphbed.logs import get_logger
 from graphbed.storage.objects import ObjectStore
+from graphbed.storage.probe import require_answer
 from services.partitionserver.metrics import PartitionServerMetrics
 
 log = get_logger("graphbed.partitionserver")
@@ -54,8 +54,3 @@ class Readiness:
                 log.warning("the object store fails", reason=error.reason, detail=str(error))
             return False
         return True
-
-
-def require_answer(store: ObjectStore) -> None:
-    """Ask the store something small. Raises StoreUnavailable, StoreDenied."""
-    store.list(f"probes/{secrets.token_hex(16)}")

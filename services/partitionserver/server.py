@@ -6,11 +6,12 @@ from prometheus_client import CollectorRegistry
 from graphbed.clock import Clock, SystemClock
 from graphbed.rpc.server import RunningServer, start_server
 from graphbed.storage.objects import ObjectStore
+from graphbed.storage.probe import require_answer
 from graphbed.v1 import partitionserver_pb2_grpc
 from services.partitionserver.cache import VersionCache
 from services.partitionserver.disk_tier import DiskTier
 from services.partitionserver.metrics import PartitionServerMetrics
-from services.partitionserver.readiness import Readiness, require_answer
+from services.partitionserver.readiness import Readiness
 from services.partitionserver.servicer import PartitionServicer
 from services.partitionserver.settings import PartitionServerSettings
 from services.partitionserver.versions import Versions

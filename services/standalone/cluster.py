@@ -7,11 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from graphbed.clients.parameters import ParameterClient
-from graphbed.storage.address import open_store
 from prometheus_client import CollectorRegistry
 
 from graphbed.clients.lockserver import LockServerClient
+from graphbed.clients.parameters import ParameterClient
+from graphbed.storage.address import open_store
 from services.lockserver.file_store import FileStateStore
 from services.lockserver.server import LockServer, start_lockserver
 from services.lockserver.settings import LockServerSettings
@@ -38,14 +38,20 @@ def state_folder(store_url: str) -> Path:
 class StandaloneCluster:
     """Use as a context: servers and trainers live inside it. The same parts as a cluster of containers."""
 
-    def __init__(self, store_url: str, *, trainers: int, threads: int, environ: Mapping[str, str]) -> None:
-        """`threads`: Hogwild threads of each trainer; 0 = the cores of this machine divided among the trainers."""
+    def __init__(self, store_url: str, *, job: str, trainers: int, threads: int, environ: Mapping[str, str]) -> None:
+        """Works on `job` alone, whatever else is in the store.
+
+        `threads`: Hogwild threads of each trainer; 0 = the cores of this machine divided among the trainers.
+        """
+        self._job = job
         self._store_url = store_url
         self._environ = environ
         self._trainer_count = trainers
         self._threads = threads or max(len(os.sched_getaffinity(0)) // max(trainers, 1), 1)
         self._folder = state_folder(store_url)
         self._stack = ExitStack()
+        self.registry = CollectorRegistry()
+        """The lock server's metrics."""
         self.lockserver: LockServer
         self.locks: LockServerClient
         self.trainers: TrainerProcesses
@@ -54,7 +60,6 @@ class StandaloneCluster:
         with ExitStack() as stack:
             stack.enter_context(FolderLock(self._folder))
             store = open_store(self._store_url, self._environ)
-            registry = CollectorRegistry()
             partitions = start_partitionserver(
                 PartitionServerSettings(listen=ANY_PORT), store=store, registry=CollectorRegistry()
             )
@@ -66,11 +71,11 @@ class StandaloneCluster:
             parameter_client = ParameterClient(parameters.address)
             stack.callback(parameter_client.close)
             self.lockserver = start_lockserver(
-                LockServerSettings(listen=ANY_PORT),
+                LockServerSettings(listen=ANY_PORT, only_job=self._job),
                 store=store,
                 state=FileStateStore(self._folder),
                 parameters=parameter_client,
-                registry=registry,
+                registry=self.registry,
             )
             stack.callback(self.lockserver.stop, 5.0)
             self.locks = LockServerClient(self.lockserver.address)
@@ -85,10 +90,11 @@ class StandaloneCluster:
                     "GRAPHBED_PARAMSERVER": parameters.address,
                     "GRAPHBED_TRAINER_THREADS": str(self._threads),
                 },
-                log_file=self._folder / "trainers.log",
+                log_folder=self._folder / "logs",
+                grace_seconds=GRACE_SECONDS,
             )
             # Last in, first out: the trainers hand their leases back while the servers still live.
-            stack.callback(self.trainers.stop, GRACE_SECONDS)
+            stack.callback(self.trainers.stop)
             self._stack = stack.pop_all()
         return self
 

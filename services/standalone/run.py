@@ -4,16 +4,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from graphbed.storage.address import open_store
-
 from graphbed.config.job import JobConfig
 from graphbed.config.load import dump_job
-from graphbed.storage.manifest import Manifest, newest_manifest
+from graphbed.errors import JobCancelled, ServerUnreachable
+from graphbed.logs import get_logger
+from graphbed.storage.address import open_store
+from graphbed.storage.graph_document import read_graph
+from graphbed.storage.manifest import Manifest, read_manifest
 from graphbed.v1 import lockserver_pb2
 from services.standalone.cluster import StandaloneCluster
 
+log = get_logger()
+
 _LOOK_SECONDS = 0.25
-_LAST_MANIFEST_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,8 @@ class Training:
     """The job's newest checkpoint."""
     resumed: bool
     """Whether the job had been started before."""
+    edges: int
+    """Edges trained in this run; 0 if the job was completed before."""
     seconds: float
     """Wall time of this run, servers and trainers started and stopped included."""
 
@@ -37,30 +42,39 @@ def train(
 ) -> Training:
     """Train `config` to its last epoch and return its final checkpoint; run again, it resumes.
 
-    Raises GraphMissing, ConfigDiffers, TrainersFailed. On KeyboardInterrupt leases are handed back and what was
-    committed is kept.
+    Raises GraphMissing, ConfigDiffers, JobCancelled, InputError, TrainersFailed. On KeyboardInterrupt leases are
+    handed back and what was committed is kept.
     """
     started = time.monotonic()
-    with StandaloneCluster(config.store, trainers=trainers, threads=config.trainer.threads, environ=environ) as cluster:
+    store = open_store(config.store, environ)
+    read_graph(store, config.graph)
+    with StandaloneCluster(
+        config.store, job=config.job, trainers=trainers, threads=config.trainer.threads, environ=environ
+    ) as cluster:
         created = cluster.submit(dump_job(config))
-        while True:
-            reply = cluster.locks.get_job(config.job)
-            watch(reply)
-            if reply.summary.status != lockserver_pb2.JOB_STATUS_RUNNING:
-                break
+        first = last = cluster.locks.get_job(config.job)
+        while last.summary.status == lockserver_pb2.JOB_STATUS_RUNNING:
+            watch(last)
             cluster.trainers.tend()
             time.sleep(_LOOK_SECONDS)
-        manifest = _final_manifest(config, environ)
-    return Training(manifest=manifest, resumed=not created, seconds=time.monotonic() - started)
+            last = _look(cluster, config.job) or last
+        watch(last)
+    if last.summary.status != lockserver_pb2.JOB_STATUS_COMPLETED:
+        raise JobCancelled(job=config.job)
+    # The lock server calls a job completed only once this manifest is there.
+    manifest, _ = read_manifest(store, config.job, last.manifest_sequence)
+    return Training(
+        manifest=manifest,
+        resumed=not created,
+        edges=last.summary.edges_done - first.summary.edges_done,
+        seconds=time.monotonic() - started,
+    )
 
 
-def _final_manifest(config: JobConfig, environ: Mapping[str, str]) -> Manifest:
-    store = open_store(config.store, environ)
-    deadline = time.monotonic() + _LAST_MANIFEST_SECONDS
-    while True:
-        newest = newest_manifest(store, config.job)
-        if newest is not None and newest[0].status != "running":
-            return newest[0]
-        if time.monotonic() > deadline:
-            raise TimeoutError("the last manifest was not written")
-        time.sleep(_LOOK_SECONDS)
+def _look(cluster: StandaloneCluster, job: str) -> lockserver_pb2.GetJobResponse | None:
+    """The job's progress, or None if the lock server, on a busy machine, did not answer in time."""
+    try:
+        return cluster.locks.get_job(job)
+    except ServerUnreachable as error:
+        log.warning("no answer about the job", error=str(error))
+        return None

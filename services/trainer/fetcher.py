@@ -1,6 +1,7 @@
 """The first stage: partitions and edges of a lease into memory."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from graphbed.model.tables import initial_partition, sum_columns
 from graphbed.storage.graph_files import check_edges, read_edges
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.partition_file import PartitionArrays, unpack_partition
+from services.trainer.guard import LeaseGuard
 from services.trainer.jobs import Job
 from services.trainer.memory import available_bytes, lease_bytes, require_memory
 from services.trainer.metrics import TrainerMetrics
@@ -28,18 +30,17 @@ class Fetcher:
         self._store = store
         self._metrics = metrics
 
-    def fetch(self, assignment: Assignment, *, check: Callable[[], None], moved: Callable[[int], None]) -> LeaseWork:
-        """Read everything; `check` raises when the lease is lost or the trainer stops, `moved` is told of bytes.
+    def fetch(self, assignment: Assignment, guard: LeaseGuard) -> LeaseWork:
+        """Read everything, unless the guard says that the lease is lost or the trainer stops.
 
         Raises TooLarge before the first byte is read, ObjectCorrupt and ObjectMissing with the object's name.
         """
-        job = assignment.job
         self._require_memory(assignment)
         tables = {
-            entity_type: self._table(assignment, members, check, moved)
+            entity_type: self._table(assignment, members, guard)
             for entity_type, members in _by_type(assignment.versions).items()
         }
-        edges = self._edges(job, assignment.buckets, tables, check)
+        edges = self._edges(assignment, tables, guard)
         return LeaseWork(assignment=assignment, tables=tables, edges=edges)
 
     def _require_memory(self, assignment: Assignment) -> None:
@@ -56,13 +57,7 @@ class Fetcher:
         )
         require_memory(needed, job.config.trainer.memory_limit_bytes or available_bytes())
 
-    def _table(
-        self,
-        assignment: Assignment,
-        members: Iterable[Partition],
-        check: Callable[[], None],
-        moved: Callable[[int], None],
-    ) -> LeaseTable:
+    def _table(self, assignment: Assignment, members: Iterable[Partition], guard: LeaseGuard) -> LeaseTable:
         job = assignment.job
         starts: dict[Partition, int] = {}
         rows = 0
@@ -74,32 +69,33 @@ class Fetcher:
             sums=np.empty((rows, sum_columns(job.config)), np.float32),
         )
         for partition, start in starts.items():
-            check()
-            arrays = self._partition(assignment, partition, moved)
+            guard.check()
+            arrays = self._partition(assignment, partition, guard)
             table.embeddings[start : start + job.rows(partition)] = arrays.embeddings
             table.sums[start : start + job.rows(partition)] = arrays.sums
         return LeaseTable(table=table, starts=starts)
 
-    def _partition(self, assignment: Assignment, partition: Partition, moved: Callable[[int], None]) -> PartitionArrays:
+    def _partition(self, assignment: Assignment, partition: Partition, guard: LeaseGuard) -> PartitionArrays:
         job = assignment.job
         receipt = assignment.versions[partition]
         if receipt is None:
             return initial_partition(job.config, partition, job.rows(partition))
-        data = self._partitions.fetch(job.config.job, partition, receipt)
-        moved(len(data))
+        data = guard.ask(partial(self._partitions.fetch, job.config.job, partition, receipt))
+        guard.moved(len(data))
         self._metrics.bytes.labels("in").inc(len(data))
         return unpack_partition(data, rows=job.rows(partition), dimension=job.config.dimension, key=receipt.key)
 
-    def _edges(
-        self, job: Job, buckets: Iterable[Bucket], tables: Mapping[str, LeaseTable], check: Callable[[], None]
-    ) -> list[EdgeArrays]:
+    def _edges(self, assignment: Assignment, tables: Mapping[str, LeaseTable], guard: LeaseGuard) -> list[EdgeArrays]:
+        job = assignment.job
         parts: list[list[EdgeArrays]] = [[] for _ in job.config.relations]
-        for bucket in buckets:
+        for bucket in assignment.buckets:
             file = job.edge_files.get((bucket.lhs, bucket.rhs))
             if file is None:
                 continue
-            check()
-            edges = check_edges(read_edges(self._store, file, weighted=job.schema.weighted), file, job.schema)
+            guard.check()
+            edges = check_edges(
+                guard.ask(partial(read_edges, self._store, file, job.schema.weighted)), file, job.schema
+            )
             group_of_edge = job.groups.group[edges.relation]
             for index, part in enumerate(parts):
                 chosen = group_of_edge == index

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from graphbed.clients.parameters import ParameterClient
 
 from graphbed.clients.lockserver import LockServerClient
+from graphbed.clients.parameters import ParameterClient
 from graphbed.config.job import JobConfig
 from graphbed.config.load import parse_job
 from graphbed.graph.partition import Partition

@@ -22,10 +22,6 @@ class ProgressBoard:
         self._stopped = threading.Event()
         self._bytes = 0
 
-    @property
-    def controls(self) -> list[Control]:
-        return self._controls
-
     def enter(self, phase: str) -> None:
         self._phase = _PHASES[phase]
 

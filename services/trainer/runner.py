@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphbed.clock import Clock
-from graphbed.errors import NotFinite
+from graphbed.errors import GraphbedError, NotFinite
 from graphbed.model.cpu_kernel import cpu_kernel
 from graphbed.model.edges import order_edges
 from graphbed.model.kernel import Control, EdgeSlice, GroupParameters, Hyper, Kernel, KernelSpec, Table
@@ -68,6 +68,8 @@ class Runner:
             self._metrics.edges.inc(board.edges)
         if any(control.failed[0] for control in controls):
             raise NotFinite(where=f"the loss of lease {work.assignment.lease_id}")
+        if board.edges != work.edge_count:
+            raise GraphbedError(what=f"{board.edges} of {work.edge_count} edges were trained")
         work.edges_trained = board.edges
         work.loss = float(sum(control.loss[0] for control in controls))
 

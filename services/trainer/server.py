@@ -4,11 +4,11 @@ import os
 import signal
 import threading
 
-from graphbed.clients.parameters import ParameterClient
-from graphbed.clients.partitions import PartitionClient
 from prometheus_client import CollectorRegistry
 
 from graphbed.clients.lockserver import LockServerClient
+from graphbed.clients.parameters import ParameterClient
+from graphbed.clients.partitions import PartitionClient
 from graphbed.clock import Clock
 from graphbed.errors import GraphbedError
 from graphbed.logs import get_logger
@@ -46,7 +46,8 @@ class RunningTrainer:
         self._stopping = stopping
         self.failure: GraphbedError | None = None
         """Why it gave up, if it did."""
-        self._thread = threading.Thread(target=self._work, name="trainer")
+        # A thread that does not end in time must not keep the process: its lease ends by itself.
+        self._thread = threading.Thread(target=self._work, name="trainer", daemon=True)
         self._thread.start()
         if settings.parent_pid is not None:
             threading.Thread(target=self._watch_parent, args=(settings.parent_pid,), daemon=True).start()
@@ -65,15 +66,18 @@ class RunningTrainer:
         self._stopping.set()
         self._thread.join(timeout=grace_seconds)
         self._server.stop(1.0)
+        if self._thread.is_alive():
+            log.warning("the work did not end in time", grace_seconds=grace_seconds)
+            return
         for client in self._clients:
             client.close()
 
     def _work(self) -> None:
         try:
             self._trainer.run()
-        except GraphbedError as error:
-            self.failure = error
-            log.error("trainer gives up", error=str(error))
+        except Exception as error:
+            self.failure = error if isinstance(error, GraphbedError) else GraphbedError(what=str(error))
+            log.error("trainer gives up", error=str(error), exc_info=not isinstance(error, GraphbedError))
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _watch_parent(self, parent_pid: int) -> None:
@@ -87,7 +91,11 @@ class RunningTrainer:
 def start_trainer(
     settings: TrainerSettings, *, store: ObjectStore, clock: Clock, registry: CollectorRegistry
 ) -> RunningTrainer:
-    """Connect to the three servers and start to work. Raises InputError if an address cannot be used."""
+    """Connect to the three servers and start to work.
+
+    Raises InputError if an address cannot be used, StoreUnavailable or StoreDenied if the store does not answer.
+    """
+    store.exists("graphs")
     metrics = TrainerMetrics(registry)
     stopping = threading.Event()
     locks = LockServerClient(settings.lockserver)
@@ -111,6 +119,8 @@ def start_trainer(
         clock=clock,
         metrics=metrics,
         stopping=stopping,
+        reachable=server.set_serving,
+        give_up_after=settings.give_up_after,
     )
     return RunningTrainer(
         settings, trainer=trainer, server=server, clients=(locks, parameters, partitions), stopping=stopping

@@ -28,6 +28,8 @@ class TrainerSettings:
     """Where /metrics is served; None = nowhere."""
     threads: int = 0
     """Hogwild threads; 0 = what the job says."""
+    give_up_after: int = 0
+    """End after so many failed leases in a row; 0 = never: in a cluster, other jobs may be sound."""
     parent_pid: int | None = None
     """The trainer ends when this process is its parent no more; None = it does not look."""
 
@@ -47,5 +49,6 @@ class TrainerSettings:
             listen=read(environ, "GRAPHBED_LISTEN", "127.0.0.1:0"),
             metrics_listen=optional(environ, "GRAPHBED_METRICS_LISTEN"),
             threads=read_int(environ, "GRAPHBED_TRAINER_THREADS", 0, minimum=0),
+            give_up_after=read_int(environ, "GRAPHBED_GIVE_UP_AFTER", 0, minimum=0),
             parent_pid=read_int(environ, "GRAPHBED_PARENT_PID", 0, minimum=0) or None,
         )

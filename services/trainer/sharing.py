@@ -1,25 +1,19 @@
 """Sharing: exchanging a lease's parameter deltas with the parameter server while it trains."""
 
 import threading
-from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
-from graphbed.clients.parameters import ParameterClient
 
+from graphbed.clients.parameters import ParameterClient
 from graphbed.clock import Clock
-from graphbed.errors import GraphbedError, JobUnsettled, PushMissing, TensorUnknown
+from graphbed.errors import PushMissing, TensorUnknown
 from graphbed.logs import get_logger
 from graphbed.storage.receipt import Receipt
+from services.trainer.guard import LeaseGuard
 from services.trainer.jobs import Job, Jobs
 from services.trainer.metrics import TrainerMetrics
 
 log = get_logger()
-
-Result = TypeVar("Result")
-
-_PATIENCE_SECONDS = 60.0
-"""How long a restarted parameter server may take until the lock server has settled it."""
 
 
 class SharedParameters:
@@ -30,77 +24,69 @@ class SharedParameters:
     """
 
     def __init__(
-        self,
-        client: ParameterClient,
-        jobs: Jobs,
-        job: Job,
-        *,
-        lease_id: str,
-        clock: Clock,
-        stopping: threading.Event,
-        metrics: TrainerMetrics,
+        self, client: ParameterClient, jobs: Jobs, job: Job, *, lease_id: str, metrics: TrainerMetrics
     ) -> None:
         self._client = client
         self._jobs = jobs
         self._job = job
         self._lease_id = lease_id
-        self._clock = clock
-        self._stopping = stopping
         self._metrics = metrics
         self._sequence = 0
         self._reference: dict[str, np.ndarray] = {}
         """The start plus all foreign changes: what `values` would be without this lease's own updates."""
         self.values: dict[str, np.ndarray] = {}
 
-    def pull(self) -> None:
-        """Start from the current sums. Raises GraphbedError if the parameter server stays away."""
+    def pull(self, guard: LeaseGuard) -> None:
+        """Start from the current sums, waiting for the parameter server if it is away."""
         if self._job.tensors:
-            self._reference = self._patiently(lambda: self._client.pull(self._job.config.job))
+            self._reference = guard.ask(self._pull)
             self.values = {name: np.array(tensor) for name, tensor in self._reference.items()}
 
     def sync(self) -> None:
         """Push this lease's delta, then take in what others did since the last sync."""
         if not self._job.tensors:
             return
-        delta = self._push()
-        sums = self._client.pull(self._job.config.job)
+        delta = self._delta()
+        self._sequence += 1
+        self._push(delta)
+        sums = self._pull()
         for name, tensor in self.values.items():
             foreign = sums[name] - (self._reference[name] + delta[name])
             tensor += foreign
             self._reference[name] = self._reference[name] + foreign
         self._metrics.parameter_syncs.inc()
 
-    def seal(self) -> Receipt | None:
+    def seal(self, guard: LeaseGuard) -> Receipt | None:
         """Push the final delta and have it made durable; None if the job has no parameters."""
         if not self._job.tensors:
             return None
-
-        def push_and_seal() -> Receipt:
-            self._push()
-            return self._client.seal(self._job.config.job, self._lease_id, self._sequence)
-
-        return self._patiently(push_and_seal)
-
-    def _push(self) -> dict[str, np.ndarray]:
-        delta = {name: tensor - self._reference[name] for name, tensor in self.values.items()}
-        self._sequence += 1
-        self._client.push(self._job.config.job, self._lease_id, self._sequence, delta)
-        return delta
-
-    def _patiently(self, action: Callable[[], Result]) -> Result:
-        deadline = self._clock.monotonic() + _PATIENCE_SECONDS
+        delta = self._delta()
         while True:
+            self._sequence += 1
+            guard.ask(lambda: self._push(delta))
             try:
-                return action()
-            except TensorUnknown:
-                # The server was restarted and no trainer has come by since.
-                self._jobs.declare(self._job)
-            except (JobUnsettled, PushMissing) as error:
-                if self._clock.monotonic() >= deadline:
-                    raise
-                log.info("waiting for the parameter server", why=error.reason)
-            if self._clock.wait(self._stopping, 0.2):
-                raise GraphbedError(what="the trainer is stopping")
+                # The same sequence each time: if only the answer was lost, the lease is sealed already.
+                return guard.ask(lambda: self._client.seal(self._job.config.job, self._lease_id, self._sequence))
+            except (PushMissing, TensorUnknown) as error:
+                log.info("the parameter server was restarted", lease=self._lease_id, why=error.reason)
+
+    def _delta(self) -> dict[str, np.ndarray]:
+        return {name: tensor - self._reference[name] for name, tensor in self.values.items()}
+
+    def _push(self, delta: dict[str, np.ndarray]) -> None:
+        try:
+            self._client.push(self._job.config.job, self._lease_id, self._sequence, delta)
+        except TensorUnknown:
+            # It was restarted and no trainer has come by since.
+            self._jobs.declare(self._job)
+            self._client.push(self._job.config.job, self._lease_id, self._sequence, delta)
+
+    def _pull(self) -> dict[str, np.ndarray]:
+        try:
+            return self._client.pull(self._job.config.job)
+        except TensorUnknown:
+            self._jobs.declare(self._job)
+            return self._client.pull(self._job.config.job)
 
 
 class SyncThread(threading.Thread):
@@ -117,7 +103,8 @@ class SyncThread(threading.Thread):
         while not self._clock.wait(self._done, self._seconds):
             try:
                 self._shared.sync()
-            except GraphbedError as error:
+            except Exception as error:
+                # Whatever it was, the delta is cumulative: the next sync, or the seal, carries it.
                 log.warning("parameter sync failed", error=str(error))
 
     def finish(self) -> None:

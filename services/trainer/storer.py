@@ -1,12 +1,12 @@
 """The last stage: new versions of a lease's partitions made durable."""
 
-from collections.abc import Callable
+from functools import partial
 
 from graphbed.clients.partitions import PartitionClient
-
 from graphbed.graph.partition import Partition
 from graphbed.storage.partition_file import PartitionArrays, pack_partition, require_finite
 from graphbed.storage.receipt import Receipt
+from services.trainer.guard import LeaseGuard
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.work import LeaseWork
 
@@ -18,10 +18,8 @@ class Storer:
         self._partitions = partitions
         self._metrics = metrics
 
-    def store(
-        self, work: LeaseWork, *, check: Callable[[], None], moved: Callable[[int], None]
-    ) -> dict[Partition, Receipt]:
-        """Receipts of all partitions; `check` raises when the lease is lost, `moved` is told of bytes sent.
+    def store(self, work: LeaseWork, guard: LeaseGuard) -> dict[Partition, Receipt]:
+        """Receipts of all partitions, unless the guard says that the lease is lost.
 
         Raises NotFinite before anything is sent.
         """
@@ -35,9 +33,10 @@ class Storer:
             require_finite(part, where=f"partition {partition}")
         receipts: dict[Partition, Receipt] = {}
         for partition, part in arrays.items():
-            check()
+            guard.check_lease()
             data = pack_partition(part)
-            receipts[partition] = self._partitions.store(
+            store = partial(
+                self._partitions.store,
                 assignment.job.config.job,
                 assignment.lease_id,
                 partition,
@@ -45,6 +44,7 @@ class Storer:
                 rows=len(part.embeddings),
                 dimension=assignment.job.config.dimension,
             )
-            moved(len(data))
+            receipts[partition] = guard.ask(store)
+            guard.moved(len(data))
             self._metrics.bytes.labels("out").inc(len(data))
         return receipts

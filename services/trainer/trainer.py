@@ -17,6 +17,7 @@ from graphbed.logs import get_logger
 from graphbed.storage.receipt import Receipt
 from graphbed.v1 import lockserver_pb2
 from services.trainer.fetcher import Fetcher
+from services.trainer.guard import LeaseGuard, Stopping, is_away
 from services.trainer.heartbeat import Heartbeat
 from services.trainer.jobs import Job, Jobs
 from services.trainer.metrics import TrainerMetrics
@@ -30,12 +31,7 @@ log = get_logger()
 
 ReleaseReason: TypeAlias = "lockserver_pb2.ReleaseReason.ValueType"
 
-MAX_FAILURES_IN_A_ROW = 3
-"""A trainer whose leases keep failing gives up: whoever started it should see it."""
-
-
-class Stopping(GraphbedError):
-    """The trainer was asked to stop; its lease is handed back."""
+MAX_BACKOFF_SECONDS = 30.0
 
 
 class Trainer:
@@ -54,7 +50,10 @@ class Trainer:
         clock: Clock,
         metrics: TrainerMetrics,
         stopping: threading.Event,
+        reachable: Callable[[bool], None],
+        give_up_after: int,
     ) -> None:
+        """`reachable` is told whether the lock server answers; `give_up_after` failures in a row end it, 0 = never."""
         self._trainer_id = trainer_id
         self._locks = locks
         self._parameters = parameters
@@ -65,9 +64,11 @@ class Trainer:
         self._clock = clock
         self._metrics = metrics
         self._stopping = stopping
+        self._reachable = reachable
+        self._give_up_after = give_up_after
 
     def run(self) -> None:
-        """Work until `stopping` is set. Raises the last error after several failures in a row, TooLarge at once."""
+        """Work until `stopping` is set. Raises the last error after too many failures in a row, TooLarge at once."""
         failures = 0
         request_id = _request_id()
         while not self._stopping.is_set():
@@ -75,10 +76,14 @@ class Trainer:
             try:
                 reply = self._locks.acquire(self._trainer_id, request_id)
             except GraphbedError as error:
+                if not is_away(error):
+                    raise
                 # Asking again with the same request id: if the reply was lost, it gets the very same grant.
                 log.warning("no answer to acquire", error=str(error))
+                self._reachable(False)
                 self._wait(1.0)
                 continue
+            self._reachable(True)
             request_id = _request_id()
             if reply.WhichOneof("outcome") != "grant":
                 self._wait(_seconds(reply.wait.retry_after))
@@ -86,14 +91,12 @@ class Trainer:
             try:
                 self._lease(reply.grant, asked_at)
                 failures = 0
-            except TooLarge:
-                raise
             except GraphbedError as error:
                 failures += 1
-                if failures >= MAX_FAILURES_IN_A_ROW:
+                if self._give_up_after and (failures >= self._give_up_after or isinstance(error, TooLarge)):
                     raise
-                log.warning("lease failed", lease=reply.grant.lease_id, error=str(error), in_a_row=failures)
-                self._wait(1.0)
+                # The job may be broken, or this machine; others must not be kept from working by either.
+                self._wait(min(2.0 ** (failures - 1), MAX_BACKOFF_SECONDS))
 
     def _lease(self, grant: lockserver_pb2.Grant, asked_at: float) -> None:
         """Train one lease to its commit, or hand it back. Raises what made it fail; losing it is no failure."""
@@ -112,7 +115,8 @@ class Trainer:
         try:
             with heartbeat:
                 job = self._jobs.get(grant.job)
-                self._train_and_commit(_assignment(job, grant, asked_at), board, heartbeat)
+                guard = LeaseGuard(heartbeat, board, stopping=self._stopping, clock=self._clock)
+                self._train_and_commit(_assignment(job, grant), board, guard)
         except LeaseLost:
             self._metrics.leases.labels("lost").inc()
         except Stopping:
@@ -127,34 +131,28 @@ class Trainer:
             self._metrics.leases.labels("committed").inc()
             self._metrics.lease_seconds.observe(self._clock.monotonic() - asked_at)
 
-    def _train_and_commit(self, assignment: Assignment, board: ProgressBoard, heartbeat: Heartbeat) -> None:
-        def check() -> None:
-            heartbeat.check()
-            if self._stopping.is_set():
-                raise Stopping
-
+    def _train_and_commit(self, assignment: Assignment, board: ProgressBoard, guard: LeaseGuard) -> None:
         log.info("lease granted", job=assignment.job.config.job, lease=assignment.lease_id, epoch=assignment.epoch)
         shared = SharedParameters(
             self._parameters,
             self._jobs,
             assignment.job,
             lease_id=assignment.lease_id,
-            clock=self._clock,
-            stopping=self._stopping,
             metrics=self._metrics,
         )
         seconds: dict[str, float] = {}
         with self._phase("fetch", board, seconds):
-            shared.pull()
-            work = self._fetcher.fetch(assignment, check=check, moved=board.add_bytes)
+            shared.pull(guard)
+            work = self._fetcher.fetch(assignment, guard)
         with self._phase("train", board, seconds):
-            self._runner.train(work, shared, board, check=check)
-        # From here on a stop finishes the commit: storing costs less than training again.
+            self._runner.train(work, shared, board, check=guard.check)
+        # From here on a stop finishes the commit, unless a server is away: storing costs less than training again.
         with self._phase("store", board, seconds):
-            receipts = self._storer.store(work, check=heartbeat.check, moved=board.add_bytes)
-            sealed = shared.seal()
+            receipts = self._storer.store(work, guard)
+            sealed = shared.seal(guard)
         with self._phase("commit", board, seconds):
-            self._commit(work, receipts, sealed, seconds, heartbeat.check)
+            guard.check_lease()
+            self._commit(work, receipts, sealed, seconds, guard)
         self._metrics.loss.set(work.loss / max(work.edges_trained, 1))
         log.info(
             "lease committed",
@@ -171,27 +169,16 @@ class Trainer:
         receipts: dict[Partition, Receipt],
         sealed: Receipt | None,
         seconds: dict[str, float],
-        check: Callable[[], None],
+        guard: LeaseGuard,
     ) -> None:
         """Repeat the commit with one request id until it is answered or the lease is lost."""
         request_id = _request_id()
         stats = lockserver_pb2.LeaseStats(edges=work.edges_trained, loss=work.loss, phase_seconds=seconds)
-        while True:
-            check()
-            try:
-                self._locks.commit(
-                    self._trainer_id, request_id, work.assignment.lease_id, list(receipts.items()), sealed, stats
-                )
-            except LeaseLost:
-                raise
-            except GraphbedError as error:
-                if error.code.name not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
-                    raise
-                log.warning("no answer to commit", lease=work.assignment.lease_id, error=str(error))
-                # Not cut short by a stop: the work is stored, only the answer is missing.
-                self._clock.wait(threading.Event(), 0.5)
-            else:
-                return
+        guard.ask(
+            lambda: self._locks.commit(
+                self._trainer_id, request_id, work.assignment.lease_id, list(receipts.items()), sealed, stats
+            )
+        )
 
     def _fail(
         self, grant: lockserver_pb2.Grant, reason: "lockserver_pb2.ReleaseReason.ValueType", error: Exception
@@ -227,7 +214,7 @@ class Trainer:
             self._metrics.phase_seconds.labels(name).inc(seconds[name])
 
 
-def _assignment(job: Job, grant: lockserver_pb2.Grant, asked_at: float) -> Assignment:
+def _assignment(job: Job, grant: lockserver_pb2.Grant) -> Assignment:
     return Assignment(
         job=job,
         lease_id=grant.lease_id,
@@ -240,8 +227,6 @@ def _assignment(job: Job, grant: lockserver_pb2.Grant, asked_at: float) -> Assig
             for item in grant.partitions
         },
         learning_rate_factor=grant.learning_rate_factor,
-        ttl_seconds=_seconds(grant.ttl),
-        granted_at=asked_at,
     )
 
 

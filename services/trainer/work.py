@@ -1,6 +1,6 @@
 """The work of one lease: what the fetcher gathers, the runner trains and the storer stores."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,9 +24,6 @@ class Assignment:
     versions: dict[Partition, Receipt | None]
     """What to start from; None = never trained, to be initialised from the seed."""
     learning_rate_factor: float
-    ttl_seconds: float
-    granted_at: float
-    """Our monotonic clock before the lease was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +48,10 @@ class LeaseWork:
     the entry's parameter tensors."""
     edges_trained: int = 0
     loss: float = 0.0
-    phase_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def edge_count(self) -> int:
+        """Edges to train."""
         return sum(len(edges.lhs) for edges in self.edges)
 
     def partition_rows(self, partition: Partition) -> tuple[np.ndarray, np.ndarray]:

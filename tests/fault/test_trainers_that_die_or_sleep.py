@@ -49,6 +49,24 @@ def pid_of(lease: lockserver_pb2.LeaseInfo) -> int:
     return int(lease.trainer_id.rsplit("-", 2)[1])
 
 
+def buckets_of(lease: lockserver_pb2.LeaseInfo) -> set[tuple[int, int, int]]:
+    """Its bucket epochs."""
+    return {(bucket.lhs, bucket.rhs, lease.epoch) for bucket in lease.buckets}
+
+
+def wait_until_given_away(cluster: StandaloneCluster, job: str, lost: lockserver_pb2.LeaseInfo) -> None:
+    """Return when each bucket of `lost` was seen in a live lease of another trainer."""
+    missing = buckets_of(lost)
+
+    def look() -> bool | None:
+        for lease in cluster.locks.get_job(job).leases:
+            if lease.trainer_id != lost.trainer_id:
+                missing.difference_update(buckets_of(lease))
+        return None if missing else True
+
+    wait_for(look, seconds=90, what="that others get the buckets of the lost lease")
+
+
 def wait_until_completed(cluster: StandaloneCluster, job: str) -> None:
     def look() -> bool | None:
         cluster.trainers.tend()
@@ -61,7 +79,7 @@ def test_killing_a_trainer_in_mid_lease_repeats_only_its_lease(tmp_path: Path) -
     config = codex_job(store_url(tmp_path), **SLOW)
     store = open_store(config.store, {})
     ingest_quietly(config, store)
-    with StandaloneCluster(config.store, trainers=2, threads=1, environ={}) as cluster:
+    with StandaloneCluster(config.store, job=config.job, trainers=2, threads=1, environ={}) as cluster:
         cluster.submit(dump_job(config))
         victim = lease_in_training(cluster, config.job)
         os.kill(pid_of(victim), signal.SIGKILL)
@@ -73,30 +91,24 @@ def test_killing_a_trainer_in_mid_lease_repeats_only_its_lease(tmp_path: Path) -
 
         seconds = wait_for(given_away, seconds=30, what="the end of the dead trainer's lease")
         wait_until_completed(cluster, config.job)
+        grants = cluster.registry.get_sample_value("graphbed_lockserver_grants_total", {"outcome": "granted"})
     assert seconds <= config.lease.ttl_seconds + 2.0
     commits = check_history(store, config)
     assert victim.lease_id not in {commit.lease_id for commit in commits}
-    trained = sum(commit.edges for commit in commits)
-    assert trained == 32_888 * config.num_epochs
+    assert sum(commit.edges for commit in commits) == 32_888 * config.num_epochs
+    assert grants == len(commits) + 1, "something besides the victim's lease was trained again"
 
 
 def test_a_stopped_trainer_that_wakes_after_its_lease_was_given_away_changes_nothing(tmp_path: Path) -> None:
     config = codex_job(store_url(tmp_path), **SLOW)
     store = open_store(config.store, {})
     ingest_quietly(config, store)
-    with StandaloneCluster(config.store, trainers=2, threads=1, environ={}) as cluster:
+    with StandaloneCluster(config.store, job=config.job, trainers=2, threads=1, environ={}) as cluster:
         cluster.submit(dump_job(config))
         sleeper = lease_in_training(cluster, config.job)
         os.kill(pid_of(sleeper), signal.SIGSTOP)
         try:
-
-            def retrained() -> bool | None:
-                """Its buckets are in somebody else's live lease, or done."""
-                reply = cluster.locks.get_job(config.job)
-                gone = sleeper.lease_id not in {lease.lease_id for lease in reply.leases}
-                return gone or None
-
-            wait_for(retrained, seconds=30, what="the end of the sleeper's lease")
+            wait_until_given_away(cluster, config.job, sleeper)
         finally:
             os.kill(pid_of(sleeper), signal.SIGCONT)
         wait_until_completed(cluster, config.job)

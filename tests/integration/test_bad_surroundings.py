@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from graphbed.config.load import dump_job
+from graphbed.graph.partition import Bucket
 from graphbed.storage.address import open_store
+from graphbed.storage.graph_document import read_graph
+from graphbed.storage.manifest import commit_log, require_newest
 from tests.fixtures.graphs import codex_job, ingest_quietly, store_url
 from tests.fixtures.s3 import S3Place
 
@@ -21,11 +24,15 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run(*arguments: str, **environment: str) -> str:
-    """Run a module that must exit with 2 and one line on stderr; return the line."""
+def run(*arguments: str, file_bytes: int | None = None, **environment: str) -> str:
+    """Run a module that must exit with 2 and one line on stderr; return the line.
+
+    With `file_bytes`, no file can grow beyond that, which fails as a write to a full disk does.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GRAPHBED_")}
+    limit = ["prlimit", f"--fsize={file_bytes}"] if file_bytes else []
     done = subprocess.run(
-        [sys.executable, "-m", *arguments],
+        [*limit, sys.executable, "-m", *arguments],
         env={**clean, **environment},
         capture_output=True,
         text=True,
@@ -47,23 +54,59 @@ def test_a_lock_server_without_redis_names_its_address(tmp_path: Path) -> None:
     assert "check" in line
 
 
-def test_servers_without_their_store_name_its_address(tmp_path: Path) -> None:
+SERVERS = ["services.lockserver", "services.partitionserver", "services.paramserver"]
+
+
+@pytest.fixture
+def job_file(tmp_path: Path) -> Path:
+    """A job whose graph and checkpoints lie in S3, or are to lie there."""
+    path = tmp_path / "job.yaml"
+    path.write_text(dump_job(codex_job("s3://graphbed/prefix")))
+    return path
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_servers_without_their_store_name_its_address(tmp_path: Path, server: str) -> None:
     port = closed_port()
     keys = {"GRAPHBED_S3_ACCESS_KEY": "a", "GRAPHBED_S3_SECRET_KEY": "very-secret"}
     line = run(
-        "services.lockserver",
+        server,
         GRAPHBED_STORE="s3://bucket/prefix",
         GRAPHBED_S3_ENDPOINT=f"http://127.0.0.1:{port}",
         GRAPHBED_STATE=str(tmp_path),
+        GRAPHBED_LISTEN="127.0.0.1:0",
         **keys,
     )
     assert f"127.0.0.1:{port}" in line
+    assert "check" in line
     assert "very-secret" not in line
 
 
-def test_wrong_keys_are_told_apart_from_a_store_that_is_away(s3: S3Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_wrong_keys_are_told_apart_from_a_store_that_is_away(s3: S3Place, tmp_path: Path, server: str) -> None:
     wrong = {**s3.environ, "GRAPHBED_S3_SECRET_KEY": "not-the-secret"}
-    line = run("services.lockserver", GRAPHBED_STORE=s3.url, GRAPHBED_STATE=str(tmp_path), **wrong)
+    line = run(server, GRAPHBED_STORE=s3.url, GRAPHBED_STATE=str(tmp_path), GRAPHBED_LISTEN="127.0.0.1:0", **wrong)
+    assert "refused the keys" in line
+    assert s3.endpoint.removeprefix("http://") in line
+    assert "not-the-secret" not in line
+
+
+@pytest.mark.parametrize("command", [("ingest",), ("eval", "--split", "test")])
+def test_commands_without_their_store_name_its_address(job_file: Path, command: tuple[str, ...]) -> None:
+    port = closed_port()
+    keys = {"GRAPHBED_S3_ACCESS_KEY": "a", "GRAPHBED_S3_SECRET_KEY": "very-secret"}
+    name, *options = command
+    line = run("graphbed.cli", name, str(job_file), *options, GRAPHBED_S3_ENDPOINT=f"http://127.0.0.1:{port}", **keys)
+    assert f"127.0.0.1:{port}" in line
+    assert "check" in line
+    assert "very-secret" not in line
+
+
+@pytest.mark.parametrize("command", [("ingest",), ("eval", "--split", "test")])
+def test_commands_with_wrong_keys_say_so(s3: S3Place, job_file: Path, command: tuple[str, ...]) -> None:
+    wrong = {**s3.environ, "GRAPHBED_S3_SECRET_KEY": "not-the-secret"}
+    name, *options = command
+    line = run("graphbed.cli", name, str(job_file), *options, **wrong)
     assert "refused the keys" in line
     assert s3.endpoint.removeprefix("http://") in line
     assert "not-the-secret" not in line
@@ -74,6 +117,35 @@ def test_a_command_without_a_lock_server_names_its_address() -> None:
     line = run("graphbed.cli", "status", "--lockserver", f"127.0.0.1:{port}")
     assert f"127.0.0.1:{port}" in line
     assert "check" in line
+
+
+def test_a_disk_that_fills_up_while_ingesting_leaves_no_graph(tmp_path: Path) -> None:
+    config = codex_job(store_url(tmp_path), entities={"entity": {"num_partitions": 1}})
+    path = tmp_path / "job.yaml"
+    path.write_text(dump_job(config))
+    # The entities fit, the edges do not.
+    line = run("graphbed.cli", "ingest", str(path), file_bytes=64 << 10)
+    assert "no room left" in line
+    assert config.store in line
+    store = open_store(config.store, {})
+    assert store.exists("graphs/codex-s/entities/entity/0.parquet")
+    assert not store.exists("graphs/codex-s/graph.json")
+    ingest_quietly(config, store)
+    assert read_graph(store, "codex-s").edges_per_bucket("train") == {Bucket(0, 0): 32_888}
+
+
+def test_a_disk_that_fills_up_while_training_is_told_by_the_name_of_the_store(tmp_path: Path) -> None:
+    # A partition file takes 2 MB.
+    config = codex_job(store_url(tmp_path), num_epochs=1, dimension=1024, num_batch_negs=8, num_uniform_negs=8)
+    store = open_store(config.store, {})
+    ingest_quietly(config, store)
+    path = tmp_path / "job.yaml"
+    path.write_text(dump_job(config))
+    line = run("graphbed.cli", "train", str(path), "--trainers", "1", file_bytes=1 << 20)
+    assert "no room left" in line
+    assert config.store in line
+    assert commit_log(store, config.job) == []
+    assert require_newest(store, config.job).status == "running"
 
 
 def test_a_checkpoint_of_another_configuration_is_refused_with_the_key(tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def metric(address: str, name: str) -> float:
 
 def test_four_services_train_a_job_through_redis_and_s3(tmp_path: Path, s3: S3Place, redis_url: str) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GRAPHBED_")}
-    config = codex_job(s3.url, job="by-hand", num_epochs=2)
+    # Long enough that no lease ends on a busy machine: each edge is trained exactly once an epoch.
+    config = codex_job(s3.url, job="by-hand", num_epochs=2, lease={"ttl_seconds": 30.0})
     stores = {**s3.environ, "GRAPHBED_STORE": s3.url}
     store = open_store(s3.url, s3.environ)
     ingest_quietly(config, store)

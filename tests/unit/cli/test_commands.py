@@ -10,7 +10,7 @@ import pytest
 
 from graphbed.cli import __main__ as cli
 from graphbed.cli.output import table
-from graphbed.errors import InputError, LeaseLost, NotFinite, StoreDenied, StoreFull, StoreUnavailable
+from graphbed.errors import InputError, LeaseLost, NotFinite, StoreDenied, StoreFull, StoreUnavailable, exit_code
 from tests.fixtures.trained import train_by_chance, write_job
 
 
@@ -170,7 +170,7 @@ def test_a_missing_job_file_is_named(tmp_path: Path, capsys):
     ],
 )
 def test_wrong_input_and_failed_work_have_different_exit_codes(error, code: int):
-    assert cli.exit_code(error) == code
+    assert exit_code(error) == code
 
 
 def test_an_interruption_is_one_short_line(capsys, monkeypatch):

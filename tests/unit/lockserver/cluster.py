@@ -79,6 +79,7 @@ class Cluster:
         *,
         state: StateStore | None = None,
         clock: ManualClock | None = None,
+        only_job: str | None = None,
     ) -> None:
         self.store = store
         self.state = state if state is not None else MemoryStateStore()
@@ -96,7 +97,12 @@ class Cluster:
             metrics=metrics,
         )
         self.coordinator = Coordinator(
-            jobs=self.jobs, manifests=self.manifests, store=store, random_hex=next_hex, metrics=metrics
+            jobs=self.jobs,
+            manifests=self.manifests,
+            store=store,
+            random_hex=next_hex,
+            metrics=metrics,
+            only_job=only_job,
         )
         self.expiry = Expiry(jobs=self.jobs, clock=self.clock, metrics=metrics)
         self.settler = Settler(jobs=self.jobs, parameters=self.parameters, clock=self.clock, metrics=metrics)

@@ -2,18 +2,30 @@
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pytest
 
 from graphbed.config.load import dump_job, parse_job
-from graphbed.errors import BadConfig, ConfigDiffers, GraphMissing, JobUnknown, LeaseLost
+from graphbed.errors import (
+    BadConfig,
+    CheckpointsGone,
+    ConfigDiffers,
+    GraphMissing,
+    JobUnknown,
+    LeaseLost,
+    StateContended,
+)
 from graphbed.graph.schema import GraphSchema
 from graphbed.storage import layout
 from graphbed.storage.directory import DirectoryStore
 from graphbed.storage.graph_document import write_graph
 from graphbed.storage.manifest import commit_log, require_newest
 from services.lockserver.coordinator import Granted, Waiting
+from services.lockserver.file_store import FileStateStore
+from services.lockserver.jobs import ATTEMPTS
 from services.lockserver.report import summarize
 from services.lockserver.scheduler import NoWork
 from services.lockserver.state import Progress, Status
@@ -69,6 +81,62 @@ def test_another_configuration_is_refused_by_the_name_of_its_key(cluster: Cluste
     with pytest.raises(ConfigDiffers, match="num_epochs is 1, was 2"):
         cluster.submit(schema, num_epochs=1)
     assert store.get("jobs/j/job.yaml") == before
+
+
+def test_a_configuration_that_its_state_refuses_is_not_written(cluster: Cluster, store: DirectoryStore) -> None:
+    schema = square_schema(2)
+    cluster.submit(schema)
+    key = layout.job_document("j")
+    store.put(key, dump_job(make_config(schema, dimension=8)).encode())
+    edited = store.get(key)
+    with pytest.raises(ConfigDiffers, match=r"job\.yaml was replaced"):
+        cluster.submit(schema, dimension=8, num_epochs=5)
+    assert store.get(key) == edited
+    with pytest.raises(ConfigDiffers, match="dimension is 4, was 8"):
+        cluster.submit(schema)
+
+
+@pytest.mark.parametrize("has_state", [True, False])
+def test_a_refused_submit_on_a_graph_that_was_ingested_anew_writes_nothing(
+    store: DirectoryStore, has_state: bool
+) -> None:
+    first = Cluster(store)
+    first.submit(square_schema(2))
+    before = store.get("jobs/j/job.yaml")
+    write_graph(store, square_schema(2, rows=9))
+    second = Cluster(store, state=first.state if has_state else None)
+    with pytest.raises(ConfigDiffers, match="ingested anew"):
+        second.submit(square_schema(2, rows=9), num_epochs=5)
+    assert store.get("jobs/j/job.yaml") == before
+    assert has_state or second.state.jobs() == []
+
+
+@pytest.mark.parametrize("removed", ["jobs/j/", layout.manifests("j"), layout.job_document("j")])
+@pytest.mark.parametrize("server_lives", [True, False])
+def test_a_state_whose_checkpoints_were_removed_is_not_gone_on_from(
+    store: DirectoryStore, tmp_path: Path, removed: str, server_lives: bool
+) -> None:
+    state = FileStateStore(tmp_path / "state")
+    schema = square_schema(2)
+    cluster = Cluster(store, state=state)
+    cluster.submit(schema)
+    cluster.work(2)
+    for key in store.list(removed):
+        store.delete(key)
+    left = store.list("jobs/")
+    if not server_lives:
+        cluster = Cluster(store, state=state)
+    with pytest.raises(CheckpointsGone) as gone:
+        cluster.submit(schema)
+    assert gone.value.facts == {"job": "j", "state": state.address, "store": store.address}
+    assert store.list("jobs/") == left
+    # What the message advises.
+    (tmp_path / "state" / "j.json").unlink()
+    for key in left:
+        store.delete(key)
+    anew = Cluster(store, state=state)
+    anew.submit(schema)
+    assert anew.acquire().lease.epoch == 0
 
 
 def test_a_job_on_a_graph_that_was_not_ingested_is_refused_and_leaves_nothing(
@@ -154,6 +222,15 @@ def test_the_job_with_fewest_leases_comes_first(cluster: Cluster) -> None:
     assert sorted(names[:2]) == sorted(names[2:]) == ["a", "b"]
 
 
+def test_a_server_of_one_job_grants_leases_of_no_other(store: DirectoryStore) -> None:
+    cluster = Cluster(store, only_job="b")
+    for job in ("a", "b"):
+        cluster.submit(square_schema(2), job=job)
+    cluster.work_to_the_end()
+    assert cluster.jobs.current("b").header.status is Status.COMPLETED
+    assert not cluster.jobs.current("a").done
+
+
 def test_a_trainer_that_asks_anew_holds_one_lease_over_all_jobs(cluster: Cluster) -> None:
     schema = square_schema(4)
     cluster.submit(schema, job="a")
@@ -172,6 +249,48 @@ def test_a_released_lease_is_due_at_once_and_its_failure_is_shown(cluster: Clust
     assert cluster.acquire("bob").lease.buckets == lease.buckets
     assert cluster.jobs.current("j").header.last_failure == "ann: failed: no memory"
     assert cluster.count("releases_total", reason="failed") == 1
+
+
+def fail(cluster: Cluster, granted: Granted) -> None:
+    """Hand a lease back as a trainer does that cannot train it."""
+    cluster.coordinator.release(
+        trainer=granted.lease.trainer,
+        request_id=next_hex(),
+        lease_id=granted.lease.lease_id,
+        reason="not_finite",
+        failure="ann: not_finite: loss is NaN",
+    )
+
+
+def test_a_job_whose_leases_fail_starves_no_other(cluster: Cluster) -> None:
+    cluster.submit(square_schema(8), job="a-broken")
+    cluster.submit(square_schema(8), job="sound")
+    fail(cluster, cluster.acquire("ann"))
+    jobs = []
+    for _ in range(4):
+        granted = cluster.acquire("ann")
+        jobs.append(granted.job)
+        if granted.job == "a-broken":
+            fail(cluster, granted)
+        else:
+            cluster.commit(granted)
+    assert jobs == ["sound"] * 4
+    assert cluster.jobs.current("a-broken").header.last_failure
+
+
+def test_a_job_that_failed_is_tried_again_when_no_other_has_work_and_counts_as_sound_after_a_commit(
+    cluster: Cluster,
+) -> None:
+    cluster.submit(square_schema(1), job="a", num_epochs=3)
+    cluster.submit(square_schema(1), job="b", num_epochs=2)
+    fail(cluster, cluster.acquire("ann"))
+    others = cluster.acquire("bob")
+    again = cluster.acquire("ann")
+    assert (others.job, again.job) == ("b", "a")
+    cluster.commit(again)
+    cluster.commit(others)
+    assert cluster.acquire("ann").job == "a"
+    assert cluster.jobs.current("a").header.last_failure, "people are still told"
 
 
 def test_progress_of_live_leases_is_in_the_summary(cluster: Cluster) -> None:
@@ -261,6 +380,36 @@ def test_ending_all_leases_leaves_what_was_committed(cluster: Cluster) -> None:
     assert state.done == done
     with pytest.raises(LeaseLost):
         cluster.commit(leases[0])
+
+
+class ContendedStateStore(MemoryStateStore):
+    """A state store where somebody else is faster, `times` times."""
+
+    def __init__(self, times: int = 0) -> None:
+        super().__init__()
+        self.times = times
+
+    def apply(
+        self, job: str, expected_tag: str, new_tag: str, written: Mapping[str, str], removed: AbstractSet[str]
+    ) -> bool:
+        if self.times:
+            self.times -= 1
+            super().apply(job, expected_tag, next_hex(), {}, set())
+        return super().apply(job, expected_tag, new_tag, written, removed)
+
+
+def test_a_change_that_loses_to_others_is_tried_again_but_not_for_ever(store: DirectoryStore) -> None:
+    state = ContendedStateStore()
+    cluster = Cluster(store, state=state)
+    cluster.submit(square_schema(2))
+    state.times = ATTEMPTS - 1
+    granted = cluster.acquire()
+    state.times = ATTEMPTS
+    with pytest.raises(StateContended, match="j "):
+        cluster.commit(granted)
+    assert cluster.count("state_conflicts_total") == 2 * ATTEMPTS - 1
+    cluster.commit(granted)
+    assert len(cluster.jobs.current("j").commits) == 1
 
 
 def test_two_servers_and_four_trainers_at_once_commit_each_bucket_once(store: DirectoryStore) -> None:

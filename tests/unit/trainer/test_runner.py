@@ -79,8 +79,6 @@ def work() -> tuple[LeaseWork, NoOthers]:
         buckets=(Bucket(0, 0),),
         versions={partition: None},
         learning_rate_factor=1.0,
-        ttl_seconds=30.0,
-        granted_at=0.0,
     )
     table = Table(
         embeddings=random.normal(0, 0.1, (ENTITIES, settings.dimension)).astype(np.float32),
@@ -157,8 +155,6 @@ def test_seeds_depend_on_epoch_buckets_and_group_but_not_on_their_order() -> Non
             buckets=buckets,
             versions={},
             learning_rate_factor=1.0,
-            ttl_seconds=1.0,
-            granted_at=1.0,
         )
         return lease_seed(changed, group)
 

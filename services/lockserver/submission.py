@@ -1,0 +1,70 @@
+"""Submission: what a job may be submitted as, looked at before anything of it is written."""
+
+from graphbed.config.job import JobConfig
+from graphbed.config.load import parse_job
+from graphbed.errors import CheckpointsGone, ConfigDiffers, ObjectExists, ObjectMissing
+from graphbed.storage import layout
+from graphbed.storage.manifest import newest_manifest
+from graphbed.storage.objects import ObjectStore
+from services.lockserver.context import JobContext
+from services.lockserver.state import Header
+
+
+def write_document(store: ObjectStore, context: JobContext, *, header: Header | None, state: str) -> bool:
+    """Put the job's configuration where it belongs; True: the job is new there.
+
+    `header` is of the state that the job has by now, if any, and was read before this is called; `state` is where. A
+    refused submit writes nothing. Raises ConfigDiffers, CheckpointsGone.
+    """
+    job = context.config.job
+    key, data = layout.job_document(job), context.config_yaml.encode()
+    before = _submitted(store, job)
+    _require_checkpoints(store, job, header, before, state=state)
+    if before is not None:
+        _require_extension(context.config, before)
+    newest = None if header else newest_manifest(store, job)
+    told = newest[0] if newest else header
+    if told is not None:
+        context.require_same(told)
+    if before is None:
+        try:
+            store.create(key, data)
+        except ObjectExists:
+            # Another lock server was faster, and what it was told counts.
+            return write_document(store, context, header=header, state=state)
+        return True
+    if context.config != before:
+        store.put(key, data)
+    return False
+
+
+def _submitted(store: ObjectStore, job: str) -> JobConfig | None:
+    """The configuration that the job was submitted with before."""
+    key = layout.job_document(job)
+    try:
+        return parse_job(store.get(key).decode(), source=key)
+    except ObjectMissing:
+        return None
+
+
+def _require_checkpoints(
+    store: ObjectStore, job: str, header: Header | None, before: JobConfig | None, *, state: str
+) -> None:
+    """Raise CheckpointsGone for a state whose job was removed from the store: its pointers lead nowhere."""
+    if header is None:
+        return
+    # job.yaml is written before a state is begun, and a manifest before a state names it.
+    is_there = before is not None and (
+        header.manifest_sequence == 0 or store.exists(layout.manifest(job, header.manifest_sequence))
+    )
+    if not is_there:
+        raise CheckpointsGone(job=job, state=state, store=store.address)
+
+
+def _require_extension(config: JobConfig, before: JobConfig) -> None:
+    """Raise ConfigDiffers unless the job that was submitted before may go on as `config`."""
+    differences = config.differences(before)
+    if config.num_epochs < before.num_epochs:
+        differences.append(f"num_epochs is {config.num_epochs}, was {before.num_epochs} and can only grow")
+    if differences:
+        raise ConfigDiffers(job=config.job, keys="; ".join(differences))
