@@ -83,3 +83,44 @@ def test_a_finished_job_trains_on_when_it_is_given_more_epochs(tmp_path: Path) -
         _, words = run.communicate(timeout=120)
         assert run.returncode == 0, words
         check_history(store, longer)
+
+
+def test_numbers_that_run_away_end_the_run_and_are_never_committed(tmp_path: Path) -> None:
+    config = codex_job(store_url(tmp_path), lr=1e30)
+    store = open_store(config.store, {})
+    ingest_quietly(config, store)
+    job_file = tmp_path / "job.yaml"
+    job_file.write_text(dump_job(config))
+    run = start(job_file)
+    _, words = run.communicate(timeout=120)
+    assert run.returncode == 1
+    assert len(words.strip().splitlines()) == 1
+    assert "NaN or infinite" in words
+    newest = newest_manifest(store, config.job)
+    assert newest is not None
+    assert newest[0].pointers == ()
+    assert not store.list(f"jobs/{config.job}/partitions/")
+
+
+def test_a_run_works_on_its_own_job_alone(tmp_path: Path) -> None:
+    mine = codex_job(store_url(tmp_path), job="mine", num_epochs=1)
+    other = codex_job(store_url(tmp_path), job="another", num_epochs=40)
+    store = open_store(mine.store, {})
+    ingest_quietly(mine, store)
+    job_file = tmp_path / "job.yaml"
+    job_file.write_text(dump_job(other))
+    interrupted = start(job_file)
+    deadline = time.monotonic() + 90
+    while (newest := newest_manifest(store, "another")) is None or not newest[0].epochs:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    interrupted.send_signal(signal.SIGTERM)
+    interrupted.communicate(timeout=60)
+    assert interrupted.returncode == 130
+    before = newest_manifest(store, "another")
+    job_file.write_text(dump_job(mine))
+    run = start(job_file)
+    _, words = run.communicate(timeout=120)
+    assert run.returncode == 0, words
+    check_history(store, mine)
+    assert newest_manifest(store, "another") == before
