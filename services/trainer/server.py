@@ -14,6 +14,7 @@ from graphbed.errors import GraphbedError
 from graphbed.logs import get_logger
 from graphbed.rpc.server import RunningServer, start_server
 from graphbed.storage.objects import ObjectStore
+from graphbed.storage.probe import require_answer
 from services.trainer.fetcher import Fetcher
 from services.trainer.jobs import Jobs
 from services.trainer.metrics import TrainerMetrics
@@ -95,7 +96,7 @@ def start_trainer(
 
     Raises InputError if an address cannot be used, StoreUnavailable or StoreDenied if the store does not answer.
     """
-    store.exists("graphs")
+    require_answer(store)
     metrics = TrainerMetrics(registry)
     stopping = threading.Event()
     locks = LockServerClient(settings.lockserver)

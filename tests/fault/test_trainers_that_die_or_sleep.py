@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 pytestmark = pytest.mark.timeout(240)
 
-# Long enough leases to hit their middle: some seconds each on one core; renewals that are late on a busy machine end none.
+# Leases of some seconds each on one core, to hit their middle; renewals that come late on a busy machine end none.
 SLOW = {"dimension": 128, "num_uniform_negs": 1500, "num_epochs": 1, "lease": {"ttl_seconds": 4.0}}
 
 

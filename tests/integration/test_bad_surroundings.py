@@ -54,7 +54,7 @@ def test_a_lock_server_without_redis_names_its_address(tmp_path: Path) -> None:
     assert "check" in line
 
 
-SERVERS = ["services.lockserver", "services.partitionserver", "services.paramserver"]
+SERVERS = ["services.lockserver", "services.partitionserver", "services.paramserver", "services.trainer"]
 
 
 @pytest.fixture
