@@ -191,7 +191,8 @@ class JobConfig(Section):
 
     num_groups: Annotated[int | None, Field(ge=1, le=256)] = None
     """G: each epoch deals the partitions of a side into this many groups and a lease covers two of them, so a trainer
-    holds 2/G of the table and at most G/2 trainers work at once. null = one group for each partition."""
+    holds 2/G of the table and at most G/2 trainers work at once. null = half as many groups as partitions, but a group
+    for each of the first four partitions: groups that change from epoch to epoch keep the quality of one partition."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Decides the partitioning, the initial embeddings, the shuffles and the negatives."""
 

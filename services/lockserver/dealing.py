@@ -32,12 +32,17 @@ def deal(plan: Plan, epoch: int) -> Dealing:
 @functools.lru_cache(maxsize=256)
 def _groups(seed: int, epoch: int, side: str, partitions: int, num_groups: int | None) -> tuple[int, ...]:
     """Shuffle the partitions by hashes and deal them out in turn: sizes differ by one at most."""
-    groups = min(num_groups or partitions, partitions)
+    groups = min(num_groups or default_groups(partitions), partitions)
     shuffled = sorted(range(partitions), key=lambda index: stable_hash(seed, epoch, side, index))
     group_of = [0] * partitions
     for place, index in enumerate(shuffled):
         group_of[index] = place % groups
     return tuple(group_of)
+
+
+def default_groups(partitions: int) -> int:
+    """Half as many groups as partitions, but not fewer than four if there are four: then the deal has something to mix."""
+    return max((partitions + 1) // 2, min(partitions, 4))
 
 
 def stable_hash(*parts: object) -> bytes:

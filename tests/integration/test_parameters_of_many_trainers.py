@@ -19,6 +19,7 @@ def relation_norms(folder: Path, *, trainers: int) -> dict[str, float]:
     config = codex_job(
         store_url(folder),
         entities={"entity": {"num_partitions": 8}},
+        num_groups=8,
         num_epochs=4,
         trainer={"threads": 1, "parameter_sync_seconds": 0.1},
         lease={"ttl_seconds": 20.0},

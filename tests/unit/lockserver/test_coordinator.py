@@ -370,7 +370,7 @@ def test_a_graph_that_was_ingested_anew_stops_its_jobs_and_no_others(store: Dire
 
 
 def test_ending_all_leases_leaves_what_was_committed(cluster: Cluster) -> None:
-    cluster.submit(square_schema(8))
+    cluster.submit(square_schema(8), num_groups=8)
     cluster.work(2)
     done = cluster.jobs.current("j").done
     leases = [cluster.acquire(trainer) for trainer in ("ann", "bob")]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,16 +12,21 @@ from tests.unit.lockserver.examples import bipartite_plan, square_plan
 
 @given(
     partitions=st.integers(1, 24),
-    groups=st.integers(1, 24) | st.none(),
+    groups=st.integers(1, 24),
     seed=st.integers(0, 99),
     epoch=st.integers(0, 9),
 )
-def test_sizes_of_groups_differ_by_one_at_most(partitions: int, groups: int | None, seed: int, epoch: int) -> None:
+def test_sizes_of_groups_differ_by_one_at_most(partitions: int, groups: int, seed: int, epoch: int) -> None:
     dealing = deal(square_plan(partitions, num_groups=groups, seed=seed), epoch)
     sizes = Counter(dealing.lhs)
     assert len(dealing.lhs) == partitions
-    assert len(sizes) == min(groups or partitions, partitions)
+    assert len(sizes) == min(groups, partitions)
     assert max(sizes.values()) - min(sizes.values()) <= 1
+
+
+@pytest.mark.parametrize(("partitions", "groups"), [(1, 1), (2, 2), (4, 4), (6, 4), (8, 4), (9, 5), (16, 8)])
+def test_there_are_half_as_many_groups_as_partitions_unless_told(partitions: int, groups: int) -> None:
+    assert len(set(deal(square_plan(partitions), 0).lhs)) == groups
 
 
 def test_both_sides_of_one_type_are_dealt_as_one() -> None:
@@ -57,4 +63,4 @@ def test_in_time_every_two_partitions_meet_in_a_group() -> None:
 
 def test_the_hash_is_the_same_on_every_machine() -> None:
     assert stable_hash("j", 1, (2, 3)).hex()[:16] == "27044a7325de048d"
-    assert deal(square_plan(6, seed=5), 2).lhs == (4, 0, 5, 2, 1, 3)
+    assert deal(square_plan(6, num_groups=6, seed=5), 2).lhs == (4, 0, 5, 2, 1, 3)

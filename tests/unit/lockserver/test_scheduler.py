@@ -92,7 +92,7 @@ def test_the_next_epoch_begins_where_nothing_of_this_one_is_due() -> None:
 
 
 def test_a_trainer_keeps_the_partitions_it_has() -> None:
-    plan = square_plan(6)
+    plan = square_plan(6, num_groups=6)
     trained = partitions(*range(6))
     for index in range(6):
         other = (index + 1) % 6
