@@ -41,7 +41,7 @@ def _groups(seed: int, epoch: int, side: str, partitions: int, num_groups: int |
 
 
 def default_groups(partitions: int) -> int:
-    """Half as many groups as partitions, but not fewer than four if there are four: then the deal has something to mix."""
+    """Half as many groups as partitions, so that each deal mixes them anew; a group for each of the first four."""
     return max((partitions + 1) // 2, min(partitions, 4))
 
 
