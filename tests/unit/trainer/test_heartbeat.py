@@ -15,7 +15,7 @@ from graphbed.v1 import lockserver_pb2, lockserver_pb2_grpc
 from services.trainer.heartbeat import Heartbeat
 from services.trainer.metrics import TrainerMetrics
 
-TTL_SECONDS = 0.6
+TTL_SECONDS = 1.5
 
 
 class Renewals(lockserver_pb2_grpc.LockServerServicer):
