@@ -52,7 +52,8 @@ def train_with_progress(config: JobConfig, *, trainers: int, console: Console) -
 
     # systemd and containers say SIGTERM where a terminal says Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
-    warm_up(config)
+    with console.status("preparing the kernels; the first time on a machine, this takes half a minute each"):
+        warm_up(config)
     with Progress(
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(),

@@ -20,7 +20,8 @@ def parse_job(text: str, *, source: str) -> JobConfig:
     try:
         return JobConfig.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is unknown and missing at once; the unknown one is what was typed.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         raise BadConfig(what=f"{source}: {_explain(first['loc'], first['type'], first['msg'])}") from error
 
 

@@ -135,3 +135,9 @@ def test_the_pages_about_the_configuration_are_up_to_date():
 
     script = ROOT / "tools" / "config_docs.py"
     assert subprocess.run([sys.executable, script, "--check"], check=False).returncode == 0
+
+
+def test_a_misspelt_key_is_named_before_the_key_that_is_missing_for_it() -> None:
+    document = {"dimenson" if key == "dimension" else key: value for key, value in GOOD.items()}
+    with pytest.raises(BadConfig, match="unknown key dimenson"):
+        parse_job(yaml.safe_dump(document), source="test")
