@@ -115,11 +115,10 @@ def _require_kinship(neighbors: list[dict[str, Any]]) -> None:
 def _epoch_ends(store: ObjectStore, config: JobConfig) -> list[tuple[int, Manifest]]:
     """About PICTURE_POINTS of (epochs completed, the first manifest that says so), always with the last."""
     ends: dict[int, Manifest] = {}
-    buckets = None
+    buckets = config.entities[ENTITY_TYPE].num_partitions ** 2
     for sequence in manifest_sequences(store, config.job):
         manifest, _ = read_manifest(store, config.job, sequence)
         epochs = {entry.bucket: entry.epochs for entry in manifest.progress}
-        buckets = buckets or config.entities[ENTITY_TYPE].num_partitions ** 2
         if len(epochs) == buckets:
             ends.setdefault(min(epochs.values()), manifest)
     ends.pop(0, None)

@@ -1,6 +1,5 @@
 """What a process or command says when what it needs is not there: one line, exit 2, no traceback."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from graphbed.storage.address import open_store
 from graphbed.storage.graph_document import read_graph
 from graphbed.storage.manifest import commit_log, require_newest
 from tests.fixtures.graphs import codex_job, ingest_quietly, store_url
+from tests.fixtures.processes import clean_environment
 from tests.fixtures.s3 import S3Place
 
 
@@ -29,7 +29,7 @@ def run(*arguments: str, file_bytes: int | None = None, **environment: str) -> s
 
     With `file_bytes`, no file can grow beyond that, which fails as a write to a full disk does.
     """
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GRAPHBED_")}
+    clean = clean_environment()
     limit = ["prlimit", f"--fsize={file_bytes}"] if file_bytes else []
     done = subprocess.run(
         [*limit, sys.executable, "-m", *arguments],
@@ -153,7 +153,7 @@ def test_a_checkpoint_of_another_configuration_is_refused_with_the_key(tmp_path:
     ingest_quietly(config, open_store(config.store, {}))
     path = tmp_path / "job.yaml"
     path.write_text(dump_job(config))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GRAPHBED_")}
+    clean = clean_environment()
     subprocess.run([sys.executable, "-m", "graphbed.cli", "train", str(path)], env=clean, check=True, timeout=120)
     changed = {**yaml.safe_load(dump_job(config)), "dimension": 64}
     path.write_text(yaml.safe_dump(changed))
@@ -168,7 +168,7 @@ def test_a_damaged_partition_is_named_and_refused(tmp_path: Path, damage: str) -
     ingest_quietly(config, open_store(config.store, {}))
     path = tmp_path / "job.yaml"
     path.write_text(dump_job(config))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GRAPHBED_")}
+    clean = clean_environment()
     subprocess.run([sys.executable, "-m", "graphbed.cli", "train", str(path)], env=clean, check=True, timeout=120)
     for version in Path(config.store).glob("jobs/*/partitions/entity/0/*.safetensors"):
         data = bytearray(version.read_bytes())

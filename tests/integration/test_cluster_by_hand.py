@@ -1,7 +1,6 @@
 """docs/cluster-by-hand.md as a test: real Redis, real S3, and `python -m services.…` processes."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from graphbed.config.load import dump_job
 from graphbed.storage.address import open_store
 from tests.fixtures.graphs import codex_job, ingest_quietly
 from tests.fixtures.history import check_history
-from tests.fixtures.processes import ServiceProcess
+from tests.fixtures.processes import ServiceProcess, clean_environment
 from tests.fixtures.s3 import S3Place
 
 pytestmark = pytest.mark.timeout(300)
@@ -48,7 +47,7 @@ def metric(address: str, name: str) -> float:
 
 
 def test_four_services_train_a_job_through_redis_and_s3(tmp_path: Path, s3: S3Place, redis_url: str) -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GRAPHBED_")}
+    clean = clean_environment()
     # Long enough that no lease ends on a busy machine: each edge is trained exactly once an epoch.
     config = codex_job(s3.url, job="by-hand", num_epochs=2, lease={"ttl_seconds": 30.0})
     stores = {**s3.environ, "GRAPHBED_STORE": s3.url}

@@ -1,7 +1,6 @@
 """`graphbed train` as a user runs it: interrupted, run again, run twice at once."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,12 +14,13 @@ from graphbed.storage.address import open_store
 from graphbed.storage.manifest import newest_manifest
 from tests.fixtures.graphs import codex_job, ingest_quietly, store_url
 from tests.fixtures.history import check_history
+from tests.fixtures.processes import clean_environment
 
 pytestmark = pytest.mark.timeout(240)
 
 
 def start(job_file: Path, *options: str) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GRAPHBED_")}
+    clean = clean_environment()
     return subprocess.Popen(
         [sys.executable, "-m", "graphbed.cli", "train", str(job_file), "--json", *options],
         env=clean,
