@@ -1,6 +1,7 @@
 """The scores of a job in words: which formula ranks the candidates of which side."""
 
-from graphbed.config.job import JobConfig, Operator
+from graphbed.config.choices import Operator
+from graphbed.config.job import JobConfig
 
 
 def score_formulas(config: JobConfig) -> dict[str, dict[str, str]]:

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from graphbed.config.choices import Comparator, FilterNegatives, Loss, Operator, Optimizer, Regularizer, Schedule
+from graphbed.config.schedule import learning_rate_factor
 from graphbed.errors import BadName
 from graphbed.graph.names import check_name
 
@@ -32,42 +33,15 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Operator(StrEnum):
-    """What a relation does to an entity's vector before it is compared."""
-
-    NONE = "none"
-    TRANSLATION = "translation"
-    DIAGONAL = "diagonal"
-    COMPLEX_DIAGONAL = "complex_diagonal"
-
-
-class Comparator(StrEnum):
-    """How two vectors become a score; higher is more similar."""
-
-    DOT = "dot"
-    COS = "cos"
-
-
-class Loss(StrEnum):
-    """How the score of an edge and the scores of its negatives become a loss."""
-
-    RANKING = "ranking"
-    LOGISTIC = "logistic"
-    SOFTMAX = "softmax"
-
-
-class Optimizer(StrEnum):
-    """Adagrad with one sum of squares for each row (4 bytes an entity), or for each element (4·D bytes an entity)."""
-
-    ROW_ADAGRAD = "row_adagrad"
-    ADAGRAD = "adagrad"
-
-
 class EntityConfig(Section):
     """One entity type."""
 
     num_partitions: Annotated[int, Field(ge=1, le=256)] = 1
     """Into how many partitions the entities of this type are cut; a trainer holds about 2/num_partitions of them."""
+    init_path: str | None = None
+    """A Parquet file of initial vectors with the columns name and embedding, as `graphbed export` writes it; a relative
+    path is looked up beside the configuration file. Entities that it does not name start at random. Only ingest reads
+    it."""
 
 
 class RelationConfig(Section):
@@ -85,6 +59,11 @@ class RelationConfig(Section):
     """Learn two parameter sets: one for queries of right sides, one for those of left sides; candidates use none."""
     weight: Positive = 1.0
     """Multiplies the loss of this relation's edges."""
+    all_negs: bool = False
+    """Every entity that the lease holds is a negative, instead of same-batch and uniform ones. For types of at most
+    65,536 entities a lease."""
+    lr: Positive | None = None
+    """Learning rate of this relation's operator parameters; null = `relation_lr`."""
 
 
 class EdgeFiles(Section):
@@ -160,22 +139,49 @@ class JobConfig(Section):
     """Standard deviation of the initial embeddings."""
     comparator: Comparator = Comparator.COS
     """How vectors are compared."""
+    bias: bool = False
+    """The first number of an embedding is a bias: added to the score, and left out by the comparator."""
+    global_emb: bool = False
+    """Learn one vector for each entity type that is added to all its embeddings before anything else."""
+    max_norm: Positive | None = None
+    """After its update, an embedding that is longer than this is shortened to it; null = no limit."""
     loss_fn: Loss = Loss.RANKING
     """The loss, summed over edges and over the sides that have negatives."""
     margin: NonNegative = 0.1
-    """Ranking loss only: by how much an edge should score above its negatives."""
+    """Ranking: by how much an edge should score above its negatives. Self-adversarial: added to the scores."""
+    adversarial_temperature: NonNegative = 1.0
+    """Self-adversarial loss only: its negatives weigh as the softmax of this times their scores."""
+    regularizer: Regularizer = Regularizer.N3
+    """What `regularization_coef` multiplies."""
     regularization_coef: NonNegative = 0.0
-    """λ of N3: λ·Σ|a|³ over the raw factors (lhs, operator parameters, rhs), once for each edge and side; 0 = none."""
+    """λ of the regularizer over the raw factors (lhs, operator parameters, rhs), once for each edge and side: λ·Σ|a|³
+    (N3; moduli for complex operators) or λ·Σa² (L2); 0 = none."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the numbers of the entities' vectors that are set to 0 in each chunk, the others scaled up."""
+    pbg_compatible: bool = False
+    """Two habits of PyTorch-BigGraph: a candidate that is the edge's own entity is left out only where it stands in
+    the edge's own place of the chunk, and the regularizer sees vectors after the operator."""
 
     num_epochs: Annotated[int, Field(ge=1)] = 1
     """How often each edge is trained."""
-    batch_size: Annotated[int, Field(ge=1)] = 1000
-    """Edges between two looks at the stop flag and the progress counters."""
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    """Edges that a thread takes at a time, a multiple of the edges of a chunk; null = the number of chunks that suits
+    the kernels."""
     num_batch_negs: Annotated[int, Field(ge=0, le=4096)] = 50
     """Same-batch negatives: edges are taken in chunks of this many (`num_uniform_negs` if 0), and the entities of a
     chunk are negatives of one another."""
     num_uniform_negs: Annotated[int, Field(ge=0, le=65536)] = 50
     """Negatives drawn uniformly from everything of the type that the lease holds; shared by the edges of a chunk."""
+    degree_weighted_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of `num_uniform_negs` that is drawn by degree instead: the entities of random edges of the lease."""
+    remote_negatives: Annotated[int, Field(ge=0, le=65536)] = 0
+    """How many of `num_uniform_negs` come from partitions that the lease does not hold: read-only rows, a sample of
+    `remote_rows` that is fetched with the lease. Nothing changes where a lease holds everything."""
+    remote_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
+    """Rows of each type that are fetched for `remote_negatives`."""
+    filter_negatives: FilterNegatives = FilterNegatives.NONE
+    """Whether a candidate that makes another known training edge is left out: none, chunk (edges of the same chunk), or
+    bucket (edges of the same lease)."""
     disable_lhs_negs: bool = False
     """Do not corrupt the left side."""
     disable_rhs_negs: bool = False
@@ -187,7 +193,12 @@ class JobConfig(Section):
     relation_lr: Positive | None = None
     """Learning rate of the relation parameters; null = `lr`."""
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Both learning rates are multiplied by this after each epoch."""
+    """Exponential schedule: both learning rates are multiplied by this after each epoch."""
+    lr_schedule: Schedule = Schedule.EXPONENTIAL
+    """How the learning rates fall: by `lr_decay`, or along a line or half a cosine that would reach 0 after
+    `num_epochs`."""
+    lr_warmup_epochs: Annotated[int, Field(ge=0)] = 0
+    """The learning rates rise linearly during this many first epochs."""
 
     num_groups: Annotated[int | None, Field(ge=1, le=256)] = None
     """G: each epoch deals the partitions of a side into this many groups and a lease covers two of them, so a trainer
@@ -218,11 +229,30 @@ class JobConfig(Section):
                     raise ValueError(
                         f"relations: {relation.name} uses the entity type {side}, which is not in entities"
                     )
-            if relation.operator is Operator.COMPLEX_DIAGONAL and self.dimension % 2:
-                raise ValueError(f"dimension: {self.dimension} is odd, and complex_diagonal needs an even one")
+            if relation.operator.is_complex and self.dimension % 2:
+                raise ValueError(f"dimension: {self.dimension} is odd, and {relation.operator} needs an even one")
+        self._vectors_fit()
         self._partition_counts()
         self._columns_name_relations()
         return self
+
+    def _vectors_fit(self) -> None:
+        compared = self.dimension - self.bias
+        if compared < 1:
+            raise ValueError("bias: dimension 1 leaves nothing to compare")
+        if self.comparator is Comparator.COMPLEX_L1 and compared % 2:
+            raise ValueError(f"comparator: complex_l1 compares pairs of numbers, and {compared} is odd")
+        if self.remote_negatives > self.num_uniform_negs:
+            raise ValueError("remote_negatives: more than num_uniform_negs, of which they are a part")
+        widest = max(relation.operator.width(self.dimension) for relation in self.relations)
+        if widest > 1 << 20:
+            raise ValueError(f"dimension: {self.dimension} gives a matrix of {widest} numbers for each relation")
+        chunk = self.num_batch_negs or self.num_uniform_negs
+        if self.batch_size is not None and self.batch_size % chunk:
+            raise ValueError(
+                f"batch_size: {self.batch_size} is not a multiple of {chunk}, the edges of a chunk "
+                f"({'num_batch_negs' if self.num_batch_negs else 'num_uniform_negs'})"
+            )
 
     def _columns_name_relations(self) -> None:
         single = len(self.relations) == 1 and self.relations[0].name != ANY_RELATION
@@ -243,6 +273,16 @@ class JobConfig(Section):
                     "all that are cut must have one number"
                 )
 
+    def learning_rate_factor(self, epoch: int) -> float:
+        """The factor of both learning rates in `epoch`, which counts from 0."""
+        return learning_rate_factor(
+            self.lr_schedule,
+            epoch=epoch,
+            num_epochs=self.num_epochs,
+            decay=self.lr_decay,
+            warmup_epochs=self.lr_warmup_epochs,
+        )
+
     def digest(self) -> str:
         """SHA-256 of what decides the result: not of where things lie, nor of how long the job runs."""
         text = json.dumps(self._deciding(), sort_keys=True)
@@ -258,6 +298,5 @@ class JobConfig(Section):
         ]
 
     def _deciding(self) -> dict[str, object]:
-        return self.model_dump(
-            mode="json", exclude={"job", "store", "edges", "num_epochs", "lease", "checkpoint", "trainer"}
-        )
+        places = dict.fromkeys(("job", "store", "edges", "num_epochs", "lease", "checkpoint", "trainer"), True)
+        return self.model_dump(mode="json", exclude={**places, "entities": {"__all__": {"init_path": True}}})

@@ -39,7 +39,13 @@ def load_job(path: Path) -> JobConfig:
         split: files.model_copy(update={"files": [str(path.parent / Path(name).expanduser()) for name in files.files]})
         for split, files in config.edges.items()
     }
-    return config.model_copy(update={"store": store, "edges": edges})
+    entities = {
+        name: entity.model_copy(update={"init_path": str(path.parent / Path(entity.init_path).expanduser())})
+        if entity.init_path
+        else entity
+        for name, entity in config.entities.items()
+    }
+    return config.model_copy(update={"store": store, "edges": edges, "entities": entities})
 
 
 def dump_job(config: JobConfig) -> str:

@@ -1,6 +1,6 @@
 """The three formats of an export: NumPy arrays, Parquet tables, tab-separated text."""
 
-# Shapes: N entities of a type, V of a partition, D dimension, R relations.
+# Shapes: N entities of a type, V of a partition, D dimension, R relations, K numbers of an operator.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,9 +16,9 @@ _RELATION_COLUMNS = ("name", "lhs", "rhs", "operator", "reciprocal")
 
 
 def write_npy(exported: Exported, folder: Path) -> None:
-    """entities/<type>.npy float32 [N, D] with <type>.txt, one name a line; relations.tsv; parameters/<side>.npy [R, D].
+    """entities/<type>.npy float32 [N, D] with <type>.txt, one name a line; relations.tsv; parameters/<side>.npy [R, K].
 
-    A row of parameters is NaN where the relation has none for that side.
+    K is that of the widest operator; a row ends in NaN where the relation has fewer parameters, or none.
     """
     (folder / "parameters").mkdir()
     dimension = exported.checkpoint.config.dimension
@@ -36,10 +36,12 @@ def write_npy(exported: Exported, folder: Path) -> None:
     relations = exported.relations()
     _write_relations(relations, folder)
     for side in ("rhs", "lhs"):
-        parameters = np.full((len(relations), dimension), np.nan, dtype=np.float32)
-        for number, relation in enumerate(relations):
-            if (values := _parameters(relation)[side]) is not None:
-                parameters[number] = values
+        found = [_parameters(relation)[side] for relation in relations]
+        width = max((len(values) for values in found if values is not None), default=0)
+        parameters = np.full((len(relations), width), np.nan, dtype=np.float32)
+        for number, values in enumerate(found):
+            if values is not None:
+                parameters[number, : len(values)] = values
         np.save(folder / "parameters" / f"{side}.npy", parameters)
 
 

@@ -1,6 +1,6 @@
 """What is exported: the entities with their vectors, the relations with their parameters."""
 
-# Shapes: V entities of a partition, D dimension, R relations of the data.
+# Shapes: V entities of a partition, D dimension, R relations of the data, K numbers of an operator.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graphbed.config.choices import Operator
 from graphbed.config.formulas import score_formulas
-from graphbed.config.job import Operator
 from graphbed.model.checkpoint import Checkpoint
-from graphbed.model.parameters import values_name
+from graphbed.model.parameters import global_names, values_name
 from graphbed.model.relations import RelationGroups
 from graphbed.storage.graph_files import read_entities
 from graphbed.storage.objects import ObjectStore
@@ -29,9 +29,9 @@ class ExportedRelation:
     operator: Operator
     reciprocal: bool
     rhs_parameters: NDArray[np.float32] | None
-    """[D] used when right sides are sought, and for both sides of a plain relation; None without an operator."""
+    """[K] used when right sides are sought, and for both sides of a plain relation; None without an operator."""
     lhs_parameters: NDArray[np.float32] | None
-    """[D] used when left sides are sought; None unless the relation is reciprocal."""
+    """[K] used when left sides are sought; None unless the relation is reciprocal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +42,11 @@ class Exported:
     checkpoint: Checkpoint
 
     def parts(self, entity_type: str) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-        """Names [V] and embeddings [V, D] of each partition. Raises ObjectCorrupt."""
+        """Names [V] and embeddings [V, D] of each partition, a global embedding added. Raises ObjectCorrupt."""
         files = self.checkpoint.schema.entities[entity_type].partitions
+        shared = self.checkpoint.parameters.get(global_names(entity_type)[0])
         for file, table in zip(files, self.checkpoint.embeddings(entity_type), strict=True):
-            yield read_entities(self.store, file), table
+            yield read_entities(self.store, file), table if shared is None else table + shared
 
     def count(self, entity_type: str) -> int:
         """Entities of the type."""
@@ -83,6 +84,7 @@ class Exported:
             "seed": config.seed,
             "dimension": config.dimension,
             "comparator": str(config.comparator),
+            "bias": config.bias,
             "entities": {kind: self.count(kind) for kind in self.checkpoint.schema.entities},
             "relations": len(self.checkpoint.schema.relations),
             "scores": score_formulas(config),

@@ -28,6 +28,8 @@ class EntityTable(_Document):
     """The entities of one type, one file a partition in the order of the partitions."""
 
     partitions: tuple[StoredFile, ...]
+    initial: tuple[StoredFile, ...] = ()
+    """Initial vectors, one file a partition; none if all entities start at random."""
 
     @property
     def counts(self) -> tuple[int, ...]:

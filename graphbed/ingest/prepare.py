@@ -17,6 +17,7 @@ from graphbed.errors import InputError
 from graphbed.graph.edges import EdgeArrays
 from graphbed.graph.partition import Bucket
 from graphbed.graph.schema import RelationEntry
+from graphbed.ingest.initial import InitialVectors, read_vectors
 from graphbed.ingest.placement import Placement, generator, look_up, place
 from graphbed.ingest.text import RawEdges, read_text
 
@@ -32,6 +33,8 @@ class PreparedGraph:
     seed: int
     entities: Mapping[str, tuple[list[str], ...]]
     """Entity type → the names of each partition by offset."""
+    initial: Mapping[str, tuple[InitialVectors, ...]]
+    """Entity type → the initial vectors of each partition; types without a file of them are not in it."""
     relations: tuple[RelationEntry, ...]
     splits: Mapping[str, Mapping[Bucket, EdgeArrays]]
     """Split → its buckets that have edges, shuffled."""
@@ -55,12 +58,18 @@ def prepare(config: JobConfig, watch: Watch) -> PreparedGraph:
     names, splits = _encode(config, raw, relations)
     raw.clear()
     placements = _place(config, relations, splits, len(names))
+    entities: dict[str, tuple[list[str], ...]] = {
+        entity_type: tuple(names.take(pa.array(members)).to_pylist() for members in placement.members)
+        for entity_type, placement in placements.items()
+    }
     return PreparedGraph(
         name=config.graph,
         seed=config.seed,
-        entities={
-            entity_type: tuple(names.take(pa.array(members)).to_pylist() for members in placement.members)
-            for entity_type, placement in placements.items()
+        entities=entities,
+        initial={
+            entity_type: read_vectors(Path(entity.init_path), entities[entity_type], dimension=config.dimension)
+            for entity_type, entity in config.entities.items()
+            if entity.init_path
         },
         relations=relations,
         splits={split: _cut(config.seed, split, edges, relations, placements) for split, edges in splits.items()},

@@ -1,6 +1,6 @@
 """Ingestion: from a job's text files to a graph in the store, complete or not there at all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,19 @@ from graphbed.config.job import ANY_RELATION, JobConfig
 from graphbed.errors import InputError
 from graphbed.graph.partition import Partition
 from graphbed.graph.schema import EntityTable, GraphSchema
+from graphbed.ingest.initial import InitialVectors
 from graphbed.ingest.prepare import PreparedGraph, Watch, prepare
 from graphbed.storage import layout
 from graphbed.storage.graph_document import read_graph, write_graph
-from graphbed.storage.graph_files import read_edges, read_entities, write_edges, write_entities, write_relations
+from graphbed.storage.graph_files import (
+    read_edges,
+    read_entities,
+    read_initial,
+    write_edges,
+    write_entities,
+    write_initial,
+    write_relations,
+)
 from graphbed.storage.objects import ObjectStore
 
 
@@ -82,7 +91,11 @@ def _write_files(graph: PreparedGraph, store: ObjectStore, watch: Watch) -> Grap
         for index, names in enumerate(parts):
             files.append(write_entities(store, graph.name, Partition(kind, index), names))
             step()
-        entities[kind] = EntityTable(partitions=tuple(files))
+        initial = tuple(
+            write_initial(store, graph.name, Partition(kind, index), vectors.offsets, vectors.vectors)
+            for index, vectors in enumerate(graph.initial.get(kind, ()))
+        )
+        entities[kind] = EntityTable(partitions=tuple(files), initial=initial)
     relation_file = write_relations(store, graph.name, graph.relations)
     step()
     splits = {}
@@ -132,6 +145,8 @@ def _data_difference(new: PreparedGraph, old: GraphSchema, store: ObjectStore, w
         for names, file in zip(parts, old.entities[kind].partitions, strict=True):
             if read_entities(store, file) != names:
                 return f"it has other entities of the type {kind}"
+        if _initial_differs(new.initial.get(kind, ()), old.entities[kind], store):
+            return f"it has other initial vectors of the type {kind}"
     for split, buckets in new.splits.items():
         for done, edge_file in enumerate(old.splits[split]):
             watch("comparing", done, len(buckets))
@@ -140,3 +155,15 @@ def _data_difference(new: PreparedGraph, old: GraphSchema, store: ObjectStore, w
             if not all(np.array_equal(getattr(mine, name), getattr(theirs, name)) for name in columns):
                 return f"it has other edges in {split}"
     return None
+
+
+def _initial_differs(new: Sequence[InitialVectors], old: EntityTable, store: ObjectStore) -> bool:
+    if len(new) != len(old.initial) or any(
+        len(mine.offsets) != theirs.rows for mine, theirs in zip(new, old.initial, strict=True)
+    ):
+        return True
+    for mine, file, rows in zip(new, old.initial, old.counts, strict=False):
+        offsets, vectors = read_initial(store, file, rows=rows, dimension=mine.vectors.shape[1])
+        if not (np.array_equal(offsets, mine.offsets) and np.array_equal(vectors, mine.vectors)):
+            return True
+    return False

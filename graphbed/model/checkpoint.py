@@ -12,7 +12,7 @@ from graphbed.graph.partition import Partition
 from graphbed.graph.schema import GraphSchema
 from graphbed.model.parameters import initial_parameters
 from graphbed.model.relations import RelationGroups
-from graphbed.model.tables import initial_partition
+from graphbed.model.tables import first_partition
 from graphbed.storage import layout
 from graphbed.storage.graph_document import read_graph_and_sha256
 from graphbed.storage.manifest import Manifest, StoredVersion, require_newest
@@ -73,7 +73,7 @@ class Checkpoint:
         for index, rows in enumerate(self.schema.entities[entity_type].counts):
             version = versions.get(index)
             if version is None:
-                arrays = initial_partition(self.config, Partition(entity_type, index), rows)
+                arrays = first_partition(self.store, self.config, self.schema, Partition(entity_type, index))
             else:
                 data = get_verified(self.store, version.key, size=version.size, sha256=version.sha256)
                 arrays = unpack_partition(data, rows=rows, dimension=self.config.dimension, key=version.key)

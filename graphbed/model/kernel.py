@@ -5,7 +5,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from graphbed.config.job import Comparator, JobConfig, Loss, Operator, Optimizer
+from graphbed.config.choices import Comparator, FilterNegatives, Loss, Operator, Optimizer, Regularizer
+from graphbed.config.job import JobConfig
 
 # Shapes: E edges, C chunks, V rows of one entity type that a lease holds, D dimension, Rg relations of a group.
 
@@ -19,6 +20,8 @@ class KernelSpec:
     loss: Loss
     reciprocal: bool
     optimizer: Optimizer
+    regularizer: Regularizer = Regularizer.N3
+    bias: bool = False
 
     @classmethod
     def from_config(cls, config: JobConfig, group: int) -> Self:
@@ -30,13 +33,16 @@ class KernelSpec:
             loss=config.loss_fn,
             reciprocal=entry.reciprocal,
             optimizer=config.optimizer,
+            regularizer=config.regularizer,
+            bias=config.bias,
         )
 
     @property
     def name(self) -> str:
-        """Such as `complex_diagonal-dot-softmax-reciprocal-row_adagrad`."""
+        """Such as `complex_diagonal-dot-softmax-reciprocal-row_adagrad-N3`, with `-bias` where there is one."""
         relations = "reciprocal" if self.reciprocal else "plain"
-        return f"{self.operator}-{self.comparator}-{self.loss}-{relations}-{self.optimizer}"
+        parts = [self.operator, self.comparator, self.loss, relations, self.optimizer, self.regularizer]
+        return "-".join([*parts, "bias"] if self.bias else parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,34 +52,80 @@ class Hyper:
     lr: float
     relation_lr: float
     margin: float = 0.1
-    """Ranking loss only."""
+    """Of ranking and self-adversarial losses."""
+    temperature: float = 1.0
+    """Of the self-adversarial loss."""
     regularization: float = 0.0
-    """λ of N3."""
+    """λ of the regularizer."""
     batch_negatives: int = 50
     """Same-batch negatives if above 0; their number is that of the chunk's edges."""
     uniform_negatives: int = 50
+    """Drawn negatives of a side: first those by degree, then the remote ones, then the uniform ones."""
+    degree_negatives: int = 0
+    """How many of `uniform_negatives` are the entities of random edges of the arrays of the slice."""
+    remote_negatives: int = 0
+    """How many of `uniform_negatives` are drawn from the read-only rows of a table, if it has some."""
+    all_negatives: bool = False
+    """Every trainable row is a negative, in table order, instead of same-batch and drawn ones."""
     lhs_negatives: bool = True
     rhs_negatives: bool = True
+    filter_negatives: FilterNegatives = FilterNegatives.NONE
+    """Which known edges `order_edges` lists for the kernels in `EdgeSlice.known`."""
+    max_norm: float = 0.0
+    """Longest embedding after an update; 0 = no limit."""
+    dropout: float = 0.0
+    pbg_compatible: bool = False
 
     @classmethod
-    def from_config(cls, config: JobConfig, *, learning_rate_factor: float = 1.0) -> Self:
-        """The job's numbers, both learning rates multiplied by `learning_rate_factor`."""
-        relation_lr = config.lr if config.relation_lr is None else config.relation_lr
+    def from_config(cls, config: JobConfig, group: int = 0, *, learning_rate_factor: float = 1.0) -> Self:
+        """The numbers for `config.relations[group]`, both learning rates multiplied by `learning_rate_factor`."""
+        entry = config.relations[group]
+        relation_lr = next(rate for rate in (entry.lr, config.relation_lr, config.lr) if rate is not None)
         return cls(
             lr=config.lr * learning_rate_factor,
             relation_lr=relation_lr * learning_rate_factor,
             margin=config.margin,
+            temperature=config.adversarial_temperature,
             regularization=config.regularization_coef,
             batch_negatives=config.num_batch_negs,
             uniform_negatives=config.num_uniform_negs,
+            degree_negatives=round(
+                config.degree_weighted_fraction * (config.num_uniform_negs - config.remote_negatives)
+            ),
+            remote_negatives=config.remote_negatives,
+            all_negatives=entry.all_negs,
             lhs_negatives=not config.disable_lhs_negs,
             rhs_negatives=not config.disable_rhs_negs,
+            filter_negatives=config.filter_negatives,
+            max_norm=config.max_norm or 0.0,
+            dropout=config.dropout,
+            pbg_compatible=config.pbg_compatible,
         )
 
     @property
     def chunk_edges(self) -> int:
-        """Edges of a full chunk; they share their uniform negatives and are one another's same-batch negatives."""
+        """Edges of a full chunk; they share their drawn negatives and are one another's same-batch negatives."""
         return self.batch_negatives or self.uniform_negatives
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRows:
+    """For each edge, rows that are no negatives of one of its sides because they make another known edge."""
+
+    first: np.ndarray
+    """int64 [E]: place in `rows` where the edge's list begins."""
+    stop: np.ndarray
+    """int64 [E]: place where it ends; lists of edges with the same (other entity, relation) are one and the same."""
+    rows: np.ndarray
+    """int64 [K]: rows of the side's table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownEdges:
+    """The known edges of both sides."""
+
+    lhs: KnownRows
+    rhs: KnownRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +142,8 @@ class EdgeSlice:
     """float32 [E]: multiplies the edge's loss."""
     chunk_starts: np.ndarray
     """int64 [C + 1]: chunk c holds the edges from chunk_starts[c] up to but without chunk_starts[c + 1]."""
+    known: KnownEdges | None = None
+    """Known edges that are no negatives; None = only the edge itself is none."""
 
     @property
     def chunks(self) -> int:
@@ -107,6 +161,7 @@ class EdgeSlice:
             rhs_rows=self.rhs_rows,
             weight=self.weight,
             chunk_starts=self.chunk_starts[first_chunk : stop_chunk + 1],
+            known=self.known,
         )
 
 
@@ -117,25 +172,38 @@ class Table:
     embeddings: np.ndarray
     """float32 [V, D], C-contiguous; written by the kernels."""
     sums: np.ndarray
-    """float32 [V, 1] (row Adagrad) or [V, D] (Adagrad by element), C-contiguous; written by the kernels."""
+    """float32 [V, `Optimizer.columns(D)`], C-contiguous: the optimizer's state; written by the kernels."""
+    read_only_rows: int = 0
+    """The last so many rows belong to partitions that the lease does not hold: never updated, drawn from only as
+    remote negatives, never an edge's own."""
+
+    @property
+    def trainable_rows(self) -> int:
+        return len(self.embeddings) - self.read_only_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideParameters:
-    """The operator parameters of one side; zero rows where there is no operator on that side."""
+    """Parameters of one side's operator (zero rows where there is none), or of one global embedding."""
 
     values: np.ndarray
-    """float32 [Rg, D], C-contiguous; written by the kernels."""
+    """float32 [Rg, `Operator.width(D)`], C-contiguous; written by the kernels."""
     sums: np.ndarray
-    """float32 [Rg, D], C-contiguous: Adagrad's sums of squares; written by the kernels."""
+    """float32, of the same shape: Adagrad's sums of squares; written by the kernels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupParameters:
-    """The operator parameters of a group. Plain relations use rhs alone; got by `parameters.group_parameters`."""
+    """The parameters that a group's edges train; got by `parameters.group_parameters`."""
 
     rhs: SideParameters
+    """Operator; of queries for the rhs if the group is reciprocal."""
     lhs: SideParameters
+    """Operator of queries for the lhs; no rows for plain relations."""
+    lhs_global: SideParameters | None = None
+    """[1, D]: the vector added to all embeddings of the lhs's entity type; None = there is none."""
+    rhs_global: SideParameters | None = None
+    """[1, D]; the same object as `lhs_global` where both sides have one entity type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,26 +1,32 @@
-"""Parameters: the tensors of the relations' operators, their names and their first values."""
+"""Parameters: the tensors that no partition holds, their names and their first values: operators, global embeddings."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from graphbed.config.job import JobConfig, Operator, RelationConfig
+from graphbed.config.choices import Operator
+from graphbed.config.job import JobConfig, RelationConfig
 from graphbed.model.kernel import GroupParameters, SideParameters
 from graphbed.model.relations import RelationGroups
 
-# Shapes: Rg relations of one group, D dimension.
+# Shapes: Rg relations of one group, K numbers of an operator (Operator.width), D dimension.
 
 SIDES = ("rhs", "lhs")
 
 
 def values_name(group: int, side: str) -> str:
-    """Name of the float32 [Rg, D] tensor of a group's operator; side is "rhs" or "lhs"."""
+    """Name of the float32 [Rg, K] tensor of a group's operator; side is "rhs" or "lhs"."""
     return f"relations/{group}/{side}/values"
 
 
 def sums_name(group: int, side: str) -> str:
-    """Name of the float32 [Rg, D] tensor of Adagrad's sums of squares for `values_name`."""
+    """Name of the float32 [Rg, K] tensor of Adagrad's sums of squares for `values_name`."""
     return f"relations/{group}/{side}/sums"
+
+
+def global_names(entity_type: str) -> tuple[str, str]:
+    """Names of the float32 [1, D] tensors of a type's global embedding and of Adagrad's sums of squares for it."""
+    return f"entities/{entity_type}/global/values", f"entities/{entity_type}/global/sums"
 
 
 def operator_sides(entry: RelationConfig) -> tuple[str, ...]:
@@ -31,13 +37,16 @@ def operator_sides(entry: RelationConfig) -> tuple[str, ...]:
 
 
 def initial_values(operator: Operator, relations: int, dimension: int) -> np.ndarray:
-    """float32 [relations, dimension] with which an operator changes nothing: 0 to add, 1 or 1+0i to multiply by.
+    """float32 [relations, K] with which an operator changes nothing: 0 to add or to turn by, 1, 1+0i or the identity
+    matrix to multiply by.
 
     No noise is added: the entities are random already, and an operator that begins as the identity lets the first
     updates of all relations agree.
     """
-    values = np.zeros((relations, dimension), np.float32)
-    if operator is Operator.DIAGONAL:
+    values = np.zeros((relations, operator.width(dimension)), np.float32)
+    if operator in (Operator.LINEAR, Operator.AFFINE):
+        values[:, : dimension * dimension : dimension + 1] = 1
+    elif operator is Operator.DIAGONAL:
         values[:] = 1
     elif operator is Operator.COMPLEX_DIAGONAL:
         values[:, : dimension // 2] = 1
@@ -45,8 +54,12 @@ def initial_values(operator: Operator, relations: int, dimension: int) -> np.nda
 
 
 def initial_parameters(config: JobConfig, groups: RelationGroups) -> dict[str, np.ndarray]:
-    """All parameter tensors by name, float32 [Rg, D], the same on any machine; groups without relations have none."""
+    """All parameter tensors by name, float32, the same on any machine; groups without relations have none."""
     tensors: dict[str, np.ndarray] = {}
+    if config.global_emb:
+        for entity_type in config.entities:
+            for name in global_names(entity_type):
+                tensors[name] = np.zeros((1, config.dimension), np.float32)
     for group, entry in enumerate(groups.entries):
         if groups.counts[group] == 0:
             continue
@@ -57,13 +70,26 @@ def initial_parameters(config: JobConfig, groups: RelationGroups) -> dict[str, n
     return tensors
 
 
-def group_parameters(tensors: Mapping[str, np.ndarray], group: int, dimension: int) -> GroupParameters:
+def group_parameters(tensors: Mapping[str, np.ndarray], config: JobConfig, group: int) -> GroupParameters:
     """The tensors of one group as the kernels take them; views, so that a kernel's updates appear in `tensors`."""
+    entry = config.relations[group]
 
     def side(name: str) -> SideParameters:
-        empty = np.zeros((0, dimension), np.float32)
+        empty = np.zeros((0, entry.operator.width(config.dimension)), np.float32)
         return SideParameters(
             values=tensors.get(values_name(group, name), empty), sums=tensors.get(sums_name(group, name), empty)
         )
 
-    return GroupParameters(rhs=side("rhs"), lhs=side("lhs"))
+    def shared(entity_type: str) -> SideParameters | None:
+        if not config.global_emb:
+            return None
+        values, sums = global_names(entity_type)
+        return SideParameters(values=tensors[values], sums=tensors[sums])
+
+    lhs = shared(entry.lhs)
+    return GroupParameters(
+        rhs=side("rhs"),
+        lhs=side("lhs"),
+        lhs_global=lhs,
+        rhs_global=lhs if entry.rhs == entry.lhs else shared(entry.rhs),
+    )

@@ -4,16 +4,36 @@ import hashlib
 
 import numpy as np
 
-from graphbed.config.job import JobConfig, Optimizer
+from graphbed.config.job import JobConfig
 from graphbed.graph.partition import Partition
+from graphbed.graph.schema import GraphSchema
+from graphbed.storage.graph_files import read_initial
+from graphbed.storage.objects import ObjectStore
 from graphbed.storage.partition_file import PartitionArrays
 
 # Shapes: V entities in the partition, D dimension.
 
 
 def sum_columns(config: JobConfig) -> int:
-    """Columns of an embedding table's Adagrad sums: 1 if they are kept by row, D if by element."""
-    return 1 if config.optimizer is Optimizer.ROW_ADAGRAD else config.dimension
+    """Columns of the optimizer's state of an embedding table."""
+    return config.optimizer.columns(config.dimension)
+
+
+def first_partition(
+    store: ObjectStore, config: JobConfig, schema: GraphSchema, partition: Partition
+) -> PartitionArrays:
+    """What an untrained partition holds: `initial_partition`, with the graph's initial vectors where it has some.
+
+    Raises ObjectMissing, ObjectCorrupt.
+    """
+    table = schema.entities[partition.entity_type]
+    rows = table.counts[partition.index]
+    arrays = initial_partition(config, partition, rows)
+    if table.initial:
+        file = table.initial[partition.index]
+        offsets, vectors = read_initial(store, file, rows=rows, dimension=config.dimension)
+        arrays.embeddings[offsets] = vectors
+    return arrays
 
 
 def initial_partition(config: JobConfig, partition: Partition, rows: int) -> PartitionArrays:

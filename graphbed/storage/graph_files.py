@@ -37,6 +37,34 @@ def read_entities(store: ObjectStore, file: StoredFile) -> list[str]:
     return names
 
 
+def write_initial(
+    store: ObjectStore, graph: str, partition: Partition, offsets: np.ndarray, vectors: np.ndarray
+) -> StoredFile:
+    """Write initial vectors, float32 [N, D], of the entities at `offsets`, int64 [N], of one partition."""
+    columns = [pa.array(offsets), pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])]
+    table = pa.Table.from_arrays(columns, schema=_initial_schema(vectors.shape[1]))
+    return _write(store, layout.initial(graph, partition), table)
+
+
+def read_initial(store: ObjectStore, file: StoredFile, *, rows: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets int64 [N] in a partition of `rows` entities, and their vectors float32 [N, D].
+
+    Raises ObjectMissing, ObjectCorrupt.
+    """
+    table = _read(store, file, _initial_schema(dimension))
+    offsets = _column(table, "offset")
+    vectors = table["embedding"].combine_chunks().flatten().to_numpy().reshape(-1, dimension)
+    if not np.isfinite(vectors).all():
+        raise ObjectCorrupt(key=file.key, store=store.address, what="a number is not finite")
+    if len(offsets) and (offsets.min() < 0 or offsets.max() >= rows):
+        raise ObjectCorrupt(key=file.key, store=store.address, what="it names an entity that the graph does not have")
+    return offsets, vectors
+
+
+def _initial_schema(dimension: int) -> Any:
+    return pa.schema([("offset", pa.int64()), ("embedding", pa.list_(pa.float32(), dimension))])
+
+
 def write_relations(store: ObjectStore, graph: str, relations: Sequence[RelationEntry]) -> StoredFile:
     """Write the table of the relations; the id of a relation is its place in `relations`."""
     columns = [

@@ -14,6 +14,11 @@ def entities(graph: str, partition: Partition) -> str:
     return f"graphs/{check_name(graph)}/entities/{check_name(partition.entity_type)}/{partition.index}.parquet"
 
 
+def initial(graph: str, partition: Partition) -> str:
+    """Table of offset and initial vector of some entities of one partition."""
+    return f"graphs/{check_name(graph)}/initial/{check_name(partition.entity_type)}/{partition.index}.parquet"
+
+
 def relations(graph: str) -> str:
     """Table of the relations."""
     return f"graphs/{check_name(graph)}/relations.parquet"

@@ -25,7 +25,7 @@ class PartitionArrays:
     embeddings: NDArray[np.float32]
     """[V, D]"""
     sums: NDArray[np.float32]
-    """Adagrad's sums of squared gradients: [V, 1] by row, [V, D] by element."""
+    """The optimizer's state: [V, 1] (Adagrad by row), [V, D] (Adagrad by element) or [V, 2D + 1] (Adam)."""
 
 
 def pack_partition(arrays: PartitionArrays) -> bytes:
@@ -59,7 +59,7 @@ def unpack_partition(data: Buffer, *, rows: int, dimension: int, key: str) -> Pa
 
 def max_file_bytes(rows: int, dimension: int) -> int:
     """An upper bound of the size of a partition file of V `rows` and D `dimension`."""
-    return HEADER_ROOM + 8 * rows * max(dimension, 1)
+    return HEADER_ROOM + 4 * rows * (dimension + max(_state_columns(dimension)))
 
 
 def require_finite(arrays: PartitionArrays, where: str) -> None:
@@ -71,9 +71,14 @@ def require_finite(arrays: PartitionArrays, where: str) -> None:
                 raise NotFinite(where=f"{name} of {where}")
 
 
+def _state_columns(dimension: int) -> tuple[int, ...]:
+    return 1, dimension, 2 * dimension + 1
+
+
 def _check_shapes(embeddings: tuple[int, ...], sums: tuple[int, ...]) -> None:
     if len(embeddings) != 2 or embeddings[1] < 1:
         raise BadPartition(what=f"{EMBEDDINGS} is {list(embeddings)}, not [V, D]")
     rows, dimension = embeddings
-    if sums not in ((rows, 1), (rows, dimension)):
-        raise BadPartition(what=f"{SUMS} is {list(sums)}, not {[rows, 1]} or {[rows, dimension]}")
+    columns = _state_columns(dimension)
+    if len(sums) != 2 or sums[0] != rows or sums[1] not in columns:
+        raise BadPartition(what=f"{SUMS} is {list(sums)}, not [{rows}, {' or '.join(map(str, columns))}]")

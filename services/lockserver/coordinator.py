@@ -241,7 +241,7 @@ def _granted(context: JobContext, lease: Lease) -> Granted:
     return Granted(
         job=context.config.job,
         lease=lease,
-        learning_rate_factor=context.plan.lr_decay**lease.epoch,
+        learning_rate_factor=context.config.learning_rate_factor(lease.epoch),
         ttl_seconds=context.config.lease.ttl_seconds,
     )
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from graphbed.config.job import ANY_RELATION, JobConfig, Operator, Optimizer, RelationConfig
+from graphbed.config.choices import Operator
+from graphbed.config.job import ANY_RELATION, JobConfig, RelationConfig
 from graphbed.errors import BadConfig
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.graph.schema import GraphSchema
@@ -33,7 +34,6 @@ class Plan:
     job: str
     seed: int
     num_groups: int | None
-    lr_decay: float
     dimension: int
     """D."""
     row_bytes: int
@@ -47,7 +47,7 @@ class Plan:
     resources: Mapping[Bucket, tuple[Partition, ...]]
     """The partitions that a trainer must hold for a bucket, sorted. A type with one partition is its partition 0."""
     has_parameters: bool
-    """Whether a relation in use has an operator, so that each lease makes a parameter delta."""
+    """Whether each lease makes a parameter delta: a relation in use has an operator, or types global embeddings."""
 
     @classmethod
     def from_config(cls, config: JobConfig, schema: GraphSchema) -> Self:
@@ -69,20 +69,18 @@ class Plan:
         lhs_needs = [{_partition(schema, name, index) for name in lhs.types} for index in range(lhs.partitions)]
         rhs_needs = [{_partition(schema, name, index) for name in rhs.types} for index in range(rhs.partitions)]
         resources = {bucket: tuple(sorted(lhs_needs[bucket.lhs] | rhs_needs[bucket.rhs])) for bucket in edges}
-        state_bytes = 4 if config.optimizer is Optimizer.ROW_ADAGRAD else 4 * config.dimension
         return cls(
             job=config.job,
             seed=config.seed,
             num_groups=config.num_groups,
-            lr_decay=config.lr_decay,
             dimension=config.dimension,
-            row_bytes=4 * config.dimension + state_bytes,
+            row_bytes=4 * (config.dimension + config.optimizer.columns(config.dimension)),
             lhs=lhs,
             rhs=rhs,
             rows=rows,
             edges=edges,
             resources=resources,
-            has_parameters=any(entry.operator is not Operator.NONE for entry in entries),
+            has_parameters=config.global_emb or any(entry.operator is not Operator.NONE for entry in entries),
         )
 
     @functools.cached_property

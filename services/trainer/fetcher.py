@@ -9,7 +9,7 @@ from graphbed.clients.partitions import PartitionClient
 from graphbed.graph.edges import EdgeArrays
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.model.kernel import Table
-from graphbed.model.tables import initial_partition, sum_columns
+from graphbed.model.tables import first_partition, sum_columns
 from graphbed.storage.graph_files import check_edges, read_edges
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.partition_file import PartitionArrays, unpack_partition
@@ -53,7 +53,7 @@ class Fetcher:
                 for members in _by_type(assignment.versions).values()
             ],
             edges=sum(file.file.rows for file in files if file),
-            parameter_bytes=2 * FLOAT_BYTES * len(job.schema.relations) * job.config.dimension,
+            parameter_bytes=job.parameter_bytes,
         )
         require_memory(needed, job.config.trainer.memory_limit_bytes or available_bytes())
 
@@ -79,7 +79,7 @@ class Fetcher:
         job = assignment.job
         receipt = assignment.versions[partition]
         if receipt is None:
-            return initial_partition(job.config, partition, job.rows(partition))
+            return guard.ask(partial(first_partition, self._store, job.config, job.schema, partition))
         data = guard.ask(partial(self._partitions.fetch, job.config.job, partition, receipt))
         guard.moved(len(data))
         self._metrics.bytes.labels("in").inc(len(data))

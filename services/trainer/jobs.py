@@ -29,6 +29,8 @@ class Job:
     """(lhs, rhs) of a bucket → its training edges; a bucket without edges is absent."""
     tensors: tuple[str, ...]
     """Names of the parameter tensors; none if no relation has an operator."""
+    parameter_bytes: int
+    """What all of them take."""
 
     def rows(self, partition: Partition) -> int:
         """V, entities in the partition."""
@@ -67,6 +69,7 @@ class Jobs:
             groups=groups,
             edge_files={(file.lhs, file.rhs): file for file in schema.splits.get(TRAIN_SPLIT, ())},
             tensors=tuple(sorted(initial)),
+            parameter_bytes=sum(values.nbytes for values in initial.values()),
         )
         self.declare(job)
         return job

@@ -22,6 +22,9 @@ from services.trainer.work import Assignment, LeaseWork
 
 _LOOK_SECONDS = 0.05
 
+_PORTION_EDGES = 1000
+"""Edges of one kernel call if the job does not say."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portion:
@@ -84,14 +87,14 @@ class Runner:
             seed = lease_seed(work.assignment, group)
             ordered = order_edges(edges, spec, hyper, seed=seed)
             entry = job.config.relations[group]
-            chunks_a_portion = max(job.config.batch_size // hyper.chunk_edges, 1)
+            chunks_a_portion = max((job.config.batch_size or _PORTION_EDGES) // hyper.chunk_edges, 1)
             portions += [
                 Portion(
                     kernel=self._kernel(spec),
                     edges=ordered.part(first, min(first + chunks_a_portion, ordered.chunks)),
                     lhs=work.tables[entry.lhs].table,
                     rhs=work.tables[entry.rhs].table,
-                    parameters=group_parameters(shared.values, group, job.config.dimension),
+                    parameters=group_parameters(shared.values, job.config, group),
                     seed=seed,
                 )
                 for first in range(0, ordered.chunks, chunks_a_portion)

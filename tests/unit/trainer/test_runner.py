@@ -70,7 +70,9 @@ def work() -> tuple[LeaseWork, NoOthers]:
     groups = RelationGroups.from_schema(settings, schema)
     random = np.random.default_rng(5)
     values = initial_parameters(settings, groups)
-    job = Job(config=settings, schema=schema, groups=groups, edge_files={}, tensors=tuple(sorted(values)))
+    job = Job(
+        config=settings, schema=schema, groups=groups, edge_files={}, tensors=tuple(sorted(values)), parameter_bytes=0
+    )
     partition = Partition("entity", 0)
     assignment = Assignment(
         job=job,
