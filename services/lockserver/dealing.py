@@ -4,7 +4,7 @@ import functools
 import hashlib
 from dataclasses import dataclass
 
-from services.lockserver.plan import Plan
+from services.lockserver.plan import Plan, count_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,12 @@ def deal(plan: Plan, epoch: int) -> Dealing:
 @functools.lru_cache(maxsize=256)
 def _groups(seed: int, epoch: int, side: str, partitions: int, num_groups: int | None) -> tuple[int, ...]:
     """Shuffle the partitions by hashes and deal them out in turn: sizes differ by one at most."""
-    groups = min(num_groups or default_groups(partitions), partitions)
+    groups = count_groups(partitions, num_groups)
     shuffled = sorted(range(partitions), key=lambda index: stable_hash(seed, epoch, side, index))
     group_of = [0] * partitions
     for place, index in enumerate(shuffled):
         group_of[index] = place % groups
     return tuple(group_of)
-
-
-def default_groups(partitions: int) -> int:
-    """Half as many groups as partitions, so that each deal mixes them anew; a group for each of the first four."""
-    return max((partitions + 1) // 2, min(partitions, 4))
 
 
 def stable_hash(*parts: object) -> bytes:

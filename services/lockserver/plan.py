@@ -11,6 +11,7 @@ from graphbed.errors import BadConfig
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.graph.schema import GraphSchema
 from services.lockserver.arrays import PlanArrays
+from services.lockserver.limits import require_limits
 
 SPLIT = "train"
 """The split that training reads."""
@@ -55,6 +56,8 @@ class Plan:
         entries = _entries_in_use(config, schema)
         for name in {entry.lhs for entry in entries} | {entry.rhs for entry in entries}:
             _check_entity_type(config, schema, name)
+        sizes = {len(table.counts) for table in schema.entities.values()}
+        require_limits(schema, entries, groups={size: count_groups(size, config.num_groups) for size in sizes})
         lhs = _side(schema, {entry.lhs for entry in entries})
         rhs = _side(schema, {entry.rhs for entry in entries})
         rows = {
@@ -107,6 +110,12 @@ class Plan:
     def edges_per_epoch(self) -> int:
         """Edges of all buckets."""
         return sum(self.edges.values())
+
+
+def count_groups(partitions: int, num_groups: int | None) -> int:
+    """G for so many partitions: as configured, else half as many, so that each deal mixes them anew; but one for each
+    of the first four."""
+    return min(num_groups or max((partitions + 1) // 2, min(partitions, 4)), partitions)
 
 
 def _entries_in_use(config: JobConfig, schema: GraphSchema) -> list[RelationConfig]:

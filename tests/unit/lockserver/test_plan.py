@@ -71,3 +71,20 @@ def test_a_config_that_does_not_fit_the_graph_is_refused(changes: dict[str, obje
     schema = square_schema(2)
     with pytest.raises(BadConfig, match=message):
         Plan.from_config(make_config(schema, **changes), schema)
+
+
+@pytest.mark.parametrize(("rows", "groups", "fits"), [(65_536, 4, True), (65_537, 4, False), (40_000, 2, False)])
+def test_all_negatives_are_for_types_of_which_a_lease_holds_few_entities(rows: int, groups: int, fits: bool) -> None:
+    """Eight partitions in four groups: a lease holds four of them; in two groups it holds all eight."""
+    schema = make_schema({"e": [rows // 4] * 7 + [rows - 3 * (rows // 4)]}, [("r", "e", "e")], grid(8, 8))
+    config = make_config(schema, num_groups=groups, relations=[{"name": "r", "lhs": "e", "rhs": "e", "all_negs": True}])
+    if fits:
+        Plan.from_config(config, schema)
+    else:
+        with pytest.raises(BadConfig, match=r"r has all_negs, and a lease may hold \d+ entities of e"):
+            Plan.from_config(config, schema)
+
+
+def test_global_embeddings_are_parameters_too() -> None:
+    schema = square_schema(2)
+    assert Plan.from_config(make_config(schema, global_emb=True), schema).has_parameters
