@@ -1,12 +1,13 @@
 """`graphbed quickstart`: ingest, train, evaluate and query the shipped FB15k-237, in one go."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from graphbed.cli.output import print_json
 
 
 def quickstart(
@@ -21,7 +22,7 @@ def quickstart(
 
     result = demonstrate(out, trainers=trainers, console=Console(stderr=True))
     if as_json:
-        typer.echo(json.dumps(result))
+        print_json(result)
     else:
         _show(result, out)
 
