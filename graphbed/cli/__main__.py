@@ -12,6 +12,7 @@ from graphbed.cli.evaluate import evaluate
 from graphbed.cli.export import export
 from graphbed.cli.ingest import ingest
 from graphbed.cli.neighbors import neighbors
+from graphbed.cli.plan import plan
 from graphbed.cli.quickstart import quickstart
 from graphbed.cli.status import status
 from graphbed.cli.submit import submit
@@ -21,6 +22,7 @@ from graphbed.errors import WRONG_INPUT, GraphbedError, exit_code
 COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("quickstart", quickstart),
     ("ingest", ingest),
+    ("plan", plan),
     ("train", train),
     ("eval", evaluate),
     ("neighbors", neighbors),

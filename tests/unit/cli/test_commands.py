@@ -206,3 +206,16 @@ def test_the_module_runs_as_a_program(tmp_path: Path):
 
 def test_tables_are_aligned():
     assert table(("name", "x"), [("a", "1"), ("long", "12")]) == "name   x\na      1\nlong  12"
+
+
+def test_plan_tells_what_a_job_needs_and_refuses_what_cannot_fit(tmp_path: Path, capsys):
+    path = write_job(tmp_path)
+    assert cli.run(["ingest", str(path)]) == 0
+    capsys.readouterr()
+    told = document(capsys, "plan", path, "--edges-per-second", 24, "--megabytes-per-second", 1)
+    assert told["edges"] == 24 and told["fits"] is True and told["epoch_seconds"] >= 1
+    assert cli.run(["plan", str(path)]) == 0
+    assert "memory of one trainer" in capsys.readouterr().out
+    path.write_text(path.read_text() + "trainer: {memory_limit_bytes: 10}\n")
+    assert cli.run(["plan", str(path), "--edges-per-second", "24"]) == 2
+    assert "more partitions or a higher num_groups help" in capsys.readouterr().err
