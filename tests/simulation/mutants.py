@@ -1,0 +1,149 @@
+"""python -m tests.simulation.mutants: bugs planted one by one in a copy of the code, each to be found."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One bug: in `file`, `old` (there exactly once) becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        name="anybody may renew, release and commit a lease",
+        file="services/lockserver/transitions.py",
+        old="if lease is None or lease.trainer != trainer:",
+        new="if lease is None:",
+    ),
+    Mutant(
+        name="the state store does not compare the tag",
+        file="services/lockserver/state_store.py",
+        old="if tag != expected_tag or job not in self._jobs:",
+        new="if job not in self._jobs:",
+    ),
+    Mutant(
+        name="a commit moves pointers without marking its buckets",
+        file="services/lockserver/transitions.py",
+        old="        done=done,\n        leases={lease_id: None},",
+        new="        done={},\n        leases={lease_id: None},",
+    ),
+    Mutant(
+        name="a commit marks its buckets without moving pointers",
+        file="services/lockserver/transitions.py",
+        old="        pointers=pointers,\n        done=done,",
+        new="        pointers={},\n        done=done,",
+    ),
+    Mutant(
+        name="a commit leaves its lease alive",
+        file="services/lockserver/transitions.py",
+        old="        done=done,\n        leases={lease_id: None},\n        beats={lease_id: None},",
+        new="        done=done,\n        leases={},\n        beats={},",
+    ),
+    Mutant(
+        name="the reply to acquire is not stored",
+        file="services/lockserver/transitions.py",
+        old="        beats={**gone, lease_id: Beat()},\n        trainers=trainers,",
+        new="        beats={**gone, lease_id: Beat()},\n        trainers={},",
+    ),
+    Mutant(
+        name="partitions of other leases are not busy",
+        file="services/lockserver/scheduler.py",
+        old="busy_P = plan.arrays.among(board.busy)",
+        new="busy_P = plan.arrays.among(())",
+    ),
+    Mutant(
+        name="the commit log forgets a commit's number",
+        file="services/lockserver/transitions.py",
+        old="        next_commit=number + 1,",
+        new="        next_commit=number,",
+    ),
+    Mutant(
+        name="the parameter delta of a commit is not kept",
+        file="services/lockserver/transitions.py",
+        old="deltas={number: SealedDelta(lease_id=lease_id, receipt=parameters)} if parameters else {},",
+        new="deltas={},",
+    ),
+    Mutant(
+        name="a manifest overwrites the one that is there",
+        file="services/lockserver/manifests.py",
+        old="self._store.create(key, data)",
+        new="self._store.put(key, data)",
+    ),
+    Mutant(
+        name="a manifest that is noted keeps its commits in the log",
+        file="services/lockserver/lifecycle.py",
+        old="        commits=dict.fromkeys(range(first, behind)),",
+        new="        commits={},",
+    ),
+    Mutant(
+        name="a restored state begins without the pointers of its manifest",
+        file="services/lockserver/lifecycle.py",
+        old="pointers={pointer.partition: pointer.version.to_receipt() for pointer in manifest.pointers},",
+        new="pointers={},",
+    ),
+    Mutant(
+        name="leases never expire",
+        file="services/lockserver/watch.py",
+        old="if seconds >= lease.ttl_seconds:",
+        new="if seconds >= 1e9:",
+    ),
+)
+
+
+def found_by(mutant: Mutant, *, seeds: int, steps: int) -> tuple[str, float]:
+    """The first line of what the simulation said of the mutant, empty if it found nothing; and the seconds it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in ("graphbed", "services", "tests"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "datasets"))
+        path = copy / mutant.file
+        text = path.read_text()
+        if text.count(mutant.old) != 1:
+            raise SystemExit(f"{mutant.name}: {mutant.file} has not exactly one {mutant.old!r}")
+        path.write_text(text.replace(mutant.old, mutant.new))
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.simulation", "--seeds", "0", str(seeds), "--steps", str(steps)],
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = [line for line in done.stderr.splitlines() if "Error" in line] or ["ended with an error"]
+        return said[-1] if done.returncode else "", time.monotonic() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--only", default="", help="mutants whose name contains this")
+    arguments = parser.parse_args()
+    survivors = 0
+    for mutant in MUTANTS:
+        if arguments.only not in mutant.name:
+            continue
+        said, seconds = found_by(mutant, seeds=arguments.seeds, steps=arguments.steps)
+        survivors += not said
+        print(f"{'found' if said else 'SURVIVES':9} {seconds:5.0f} s  {mutant.name}: {said[:120]}", flush=True)
+    sys.exit(survivors > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The observer: sees every state that a job takes, and fails the run at the first one that breaks an invariant."""
+
+from collections import Counter
+
+from graphbed.graph.partition import Partition
+from graphbed.storage import layout
+from graphbed.storage.manifest import manifest_sequences, read_manifest
+from graphbed.storage.objects import sha256_hex
+from services.lockserver.codec import decode
+from services.lockserver.plan import Plan
+from services.lockserver.state import JobState
+from tests.simulation.stores import Objects
+
+
+class Observer:
+    """Checks each change of a job's state against what every change must keep."""
+
+    def __init__(self, plan: Plan, objects: Objects) -> None:
+        self._plan = plan
+        self._objects = objects
+        self._state: JobState | None = None
+        self._leases: set[str] = set()
+        self.states = 0
+        self.losses = 0
+        self.committed = 0
+        self.void = 0
+        """Leases that ended without a commit."""
+
+    def observe(self, job: str, fields: dict[str, str] | None) -> None:
+        """A job has a new state; None: it was lost."""
+        if fields is None:
+            self._state = None
+            self.losses += 1
+            return
+        new = decode(fields, job=job, address="simulated")
+        self.states += 1
+        self._leases_never_share_a_partition(new)
+        self._pointers_name_what_is_there(new)
+        if self._state is None:
+            self._is_that_of_the_newest_manifest(job, new)
+        else:
+            self._change_is_one_thing(self._state, new)
+        self._lease_ids_are_new(new)
+        self._state = new
+
+    def _is_that_of_the_newest_manifest(self, job: str, new: JobState) -> None:
+        """The object store alone is enough to go on from the newest manifest; nobody holds a lease then."""
+        assert not new.leases, "a state that was lost came back with leases"
+        sequences = manifest_sequences(self._objects, job)
+        if not sequences:
+            assert not new.pointers and not new.done
+            return
+        manifest, _ = read_manifest(self._objects, job, sequences[-1])
+        assert {p: receipt.key for p, receipt in new.pointers.items()} == {
+            pointer.partition: pointer.version.key for pointer in manifest.pointers
+        }, "the state does not begin with the pointers of the newest manifest"
+        assert new.done == {entry.bucket: entry.epochs for entry in manifest.progress if entry.epochs}
+
+    def _leases_never_share_a_partition(self, state: JobState) -> None:
+        held = Counter(start.partition for lease in state.leases.values() for start in lease.partitions)
+        assert max(held.values(), default=1) == 1, f"two leases hold {held.most_common(1)}"
+
+    def _pointers_name_what_is_there(self, state: JobState) -> None:
+        old = self._state.pointers if self._state else {}
+        for partition, receipt in state.pointers.items():
+            if old.get(partition) == receipt:
+                continue
+            data = self._objects.data.get(receipt.key)
+            assert data is not None, f"{partition} points to {receipt.key}, which is not there"
+            assert (len(data), sha256_hex(data)) == (receipt.size, receipt.sha256), receipt.key
+
+    def _change_is_one_thing(self, old: JobState, new: JobState) -> None:
+        """Pointers and done marks move together, for exactly the partitions and buckets of one lease that ended."""
+        moved = {p for p in new.pointers if old.pointers.get(p) != new.pointers[p]}
+        done = {b for b in new.done if old.done.get(b, 0) != new.done[b]}
+        ended = old.leases.keys() - new.leases.keys()
+        assert old.pointers.keys() <= new.pointers.keys()
+        if not moved and not done:
+            self.void += len(ended)
+            return
+        assert len(ended) == 1, "pointers moved without the end of one lease"
+        lease = old.leases[next(iter(ended))]
+        assert moved == {start.partition for start in lease.partitions}
+        assert done == set(lease.buckets)
+        assert all(new.done[bucket] == lease.epoch + 1 == old.done.get(bucket, 0) + 1 for bucket in done)
+        for partition in moved:
+            assert new.pointers[partition].key == layout.partition_version(self._plan.job, partition, lease.lease_id)
+        self.committed += 1
+
+    def _lease_ids_are_new(self, new: JobState) -> None:
+        old = self._state.leases if self._state else {}
+        for lease_id in new.leases.keys() - old.keys():
+            assert lease_id not in self._leases, f"the lease id {lease_id} was used twice"
+            self._leases.add(lease_id)
+
+    def held(self) -> dict[Partition, str]:
+        """Which trainer holds which partition now."""
+        leases = self._state.leases.values() if self._state else ()
+        return {start.partition: lease.trainer for lease in leases for start in lease.partitions}

@@ -1,0 +1,175 @@
+"""One simulated history from a seed: faults for a while, then none, and everything must come to its end."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from graphbed.config.job import JobConfig
+from graphbed.config.load import dump_job
+from graphbed.errors import GraphbedError, ServerUnreachable, StoreUnavailable
+from graphbed.storage.graph_document import write_graph
+from graphbed.storage.manifest import commit_log, manifest_sequences, read_manifest, require_newest
+from services.lockserver.coordinator import Commitment, Coordinator
+from services.lockserver.plan import Plan
+from services.lockserver.state import Progress
+from tests.fixtures.history import check_history
+from tests.simulation.observer import Observer
+from tests.simulation.servers import SimulatedServer
+from tests.simulation.stores import FailingObjects, Objects, States
+from tests.simulation.trainers import SimulatedTrainer
+from tests.simulation.world import NO_FAULTS, Faults, World
+from tests.unit.lockserver.cluster import WITH_OPERATOR
+from tests.unit.lockserver.examples import make_config, square_schema
+
+QUIET_STEPS = 200_000
+"""Without faults, a job that has not ended after so many more events never ends."""
+
+PARTITIONS = 4
+EPOCHS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What a run came to."""
+
+    seed: int
+    steps: int
+    seconds: float
+    """Virtual."""
+    commits: int
+    void_leases: int
+    losses: int
+    """How often the state was lost."""
+    happened: Counter[str]
+    cells: Counter[tuple[str, str]]
+
+
+def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: int = 2, trainers: int = 3) -> History:
+    """Run a job under faults for `steps` events and then without, check the end, and return what happened.
+
+    Raises AssertionError at the first broken invariant; the same seed breaks it again.
+    """
+    world = World(seed, faults or Faults())
+    objects = Objects()
+    schema = square_schema(PARTITIONS)
+    config = make_config(
+        schema,
+        num_epochs=EPOCHS,
+        num_groups=world.random.choice([2, 4]),
+        relations=WITH_OPERATOR,
+        lease={"ttl_seconds": 6.0},
+        checkpoint={"interval_seconds": world.random.choice([2.0, 8.0])},
+    )
+    plan = Plan.from_config(config, schema)
+    write_graph(objects, schema)
+    observer = Observer(plan, objects)
+    states = States(observer.observe)
+    depth, compacted = [0], {}
+    replicas = [
+        SimulatedServer(world, f"lock-{n}", objects, states, depth=depth, compacted=compacted) for n in range(servers)
+    ]
+    _submit(world, replicas, config)
+    reach = FailingObjects(world, objects, deadly=False)
+    workers = [
+        SimulatedTrainer(world, f"trainer-{n}", replicas, reach, plan, lambda: observer.losses) for n in range(trainers)
+    ]
+    _Impostor(world, replicas, workers)
+    _lose_states(world, states)
+    while world.steps < steps and not _ended(objects, config):
+        assert world.step()
+    world.faults = NO_FAULTS
+    while not _ended(objects, config):
+        assert world.steps < steps + QUIET_STEPS, "the job never ends"
+        assert world.step()
+    _check_end(objects, config, compacted)
+    return History(
+        seed=seed,
+        steps=world.steps,
+        seconds=world.now,
+        commits=observer.committed,
+        void_leases=observer.void,
+        losses=observer.losses,
+        happened=world.happened,
+        cells=world.cells,
+    )
+
+
+def _submit(world: World, servers: list[SimulatedServer], config: JobConfig) -> None:
+    text = dump_job(config)
+
+    def send() -> None:
+        answer = world.random.choice(servers).handle("submit", lambda c: c.submit(text))
+        if isinstance(answer, (ServerUnreachable, StoreUnavailable)):
+            world.after(1.0, send)
+        else:
+            assert not isinstance(answer, GraphbedError), answer
+
+    send()
+
+
+def _lose_states(world: World, states: States) -> None:
+    """The state store forgets everything now and then."""
+
+    def look() -> None:
+        world.after(0.1, look)
+        if world.chance("state_loss"):
+            states.forget()
+
+    world.after(0.1, look)
+
+
+class _Impostor:
+    """Asks for what only a lease's holder may have; whatever it is answered, the observer sees that nothing changes."""
+
+    name = "impostor"
+
+    def __init__(self, world: World, servers: list[SimulatedServer], workers: list[SimulatedTrainer]) -> None:
+        self._world = world
+        self._servers = servers
+        self._workers = workers
+        world.after(1.0, self._try)
+
+    def _try(self) -> None:
+        self._world.after(2.0, self._try)
+        leases = [lease for worker in self._workers for lease, _, _ in worker.granted.values()]
+        if not leases:
+            return
+        lease_id = self._world.random.choice(leases).lease_id
+        number = str(self._world.steps)
+
+        def renew(coordinator: Coordinator) -> object:
+            return coordinator.renew(trainer=self.name, lease_id=lease_id, progress=Progress())
+
+        def release(coordinator: Coordinator) -> object:
+            coordinator.release(trainer=self.name, request_id=number, lease_id=lease_id, reason="shutdown", failure="")
+            return None
+
+        def commit(coordinator: Coordinator) -> object:
+            done = Commitment(lease_id=lease_id, versions=[], parameters=None, edges=1, loss=0.0)
+            coordinator.commit(trainer=self.name, request_id=number, done=done)
+            return None
+
+        for what, request in (("foreign renew", renew), ("foreign release", release), ("foreign commit", commit)):
+            answer = self._world.random.choice(self._servers).handle(what, request)
+            assert isinstance(answer, GraphbedError), f"{what} of {lease_id} was answered {answer}"
+
+
+def _ended(objects: Objects, config: JobConfig) -> bool:
+    newest = manifest_sequences(objects, config.job)
+    return bool(newest) and read_manifest(objects, config.job, newest[-1])[0].status == "completed"
+
+
+def _check_end(objects: Objects, config: JobConfig, compacted: dict[str, list[str]]) -> None:
+    """The manifests have no gap; along their chain each bucket is committed once an epoch, and the parameters of the
+    last are the deltas of exactly the committed leases."""
+    sequences = manifest_sequences(objects, config.job)
+    assert list(sequences) == list(range(1, len(sequences) + 1))
+    check_history(objects, config)
+    newest = require_newest(objects, config.job)
+    base, deltas = newest.parameters.base, newest.parameters.deltas
+    held = [*(compacted[base.key] if base else []), *(lease_of(version.key) for version in deltas)]
+    assert held == [record.lease_id for record in commit_log(objects, config.job)]
+
+
+def lease_of(key: str) -> str:
+    """The lease that a sealed delta is named after."""
+    return key.rsplit("/", 1)[1].removesuffix(".safetensors")

@@ -1,0 +1,100 @@
+"""Lock servers of the simulated world: the real coordinator and housekeeping, which may die at any call of a store."""
+
+from collections.abc import Callable
+from typing import Any
+
+from graphbed.clock import ManualClock
+from graphbed.errors import GraphbedError, ServerUnreachable
+from services.lockserver.coordinator import Coordinator
+from tests.simulation.stores import FailingObjects, FailingStates, Objects, States
+from tests.simulation.world import Crashed, World
+from tests.unit.lockserver.cluster import Cluster
+
+TICK_SECONDS = 0.5
+DOWN_SECONDS = (0.1, 4.0)
+"""How long a dead server stays away, from and to."""
+
+Reply = Callable[[Any], None]
+
+
+class SimulatedServer:
+    """One replica: up with a fresh memory, or down."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        objects: Objects,
+        states: States,
+        *,
+        depth: list[int],
+        compacted: dict[str, list[str]],
+    ) -> None:
+        """`depth` and `compacted` (base object → the leases whose deltas it holds) belong to all servers together."""
+        self._world = world
+        self.name = name
+        self._objects = objects
+        self._states = states
+        self._depth = depth
+        self._compacted = compacted
+        self._cluster: Cluster | None = None
+        self._busy = False
+        # Clocks of different machines do not run alike.
+        self._pace = world.random.uniform(0.97, 1.03)
+        self._start()
+        world.after(TICK_SECONDS, self._tick)
+
+    def handle(self, what: str, request: Callable[[Coordinator], Any]) -> Any:
+        """The answer, a GraphbedError as a value, or ServerUnreachable if nobody answers."""
+        if self._cluster is None or self._busy:
+            return ServerUnreachable(service="lockserver", address=self.name)
+        coordinator = self._cluster.coordinator
+        return self._run(what, lambda: request(coordinator))
+
+    def _tick(self) -> None:
+        self._world.after(TICK_SECONDS, self._tick)
+        if self._cluster is None or self._busy:
+            return
+        cluster = self._cluster
+        cluster.clock.advance(TICK_SECONDS * self._pace)
+        for name, tick in (("expire", cluster.expiry.tick), ("manifest", cluster.manifests.tick)):
+            self._run(name, tick)
+            if self._cluster is not cluster:
+                return
+
+    def _run(self, what: str, work: Callable[[], Any]) -> Any:
+        # While a server is in the middle of something, events that overtake it go to others: its own locks would hold
+        # them up in a process of many threads, and there is one thread here.
+        self._busy = True
+        self._world.serving.append(what)
+        try:
+            answer = work()
+            self._world.cells[what, "done"] += 1
+            return answer
+        except GraphbedError as error:
+            self._world.cells[what, type(error).__name__] += 1
+            return error
+        except Crashed:
+            self._die()
+            return ServerUnreachable(service="lockserver", address=self.name)
+        finally:
+            self._world.serving.pop()
+            self._busy = False
+
+    def _die(self) -> None:
+        self._cluster = None
+        self._world.after(self._world.random.uniform(*DOWN_SECONDS), self._start)
+
+    def _start(self) -> None:
+        self._world.serving.append("start")
+        try:
+            self._cluster = Cluster(
+                FailingObjects(self._world, self._objects, deadly=True),
+                state=FailingStates(self._world, self._states, depth=self._depth),
+                clock=ManualClock(self._world.random.uniform(0, 1e6)),
+            )
+            self._cluster.parameters.contents = self._compacted
+        except (Crashed, GraphbedError):
+            self._die()
+        finally:
+            self._world.serving.pop()

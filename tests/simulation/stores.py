@@ -1,0 +1,195 @@
+"""Stores of the simulated world: real contents, calls that fail before or after, and servers that die at them."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import TypeVar
+
+from graphbed.errors import ObjectExists, ObjectMissing, StoreUnavailable
+from graphbed.storage.objects import StoredObject, sha256_hex
+from services.lockserver.state_store import MemoryStateStore
+from tests.simulation.world import Crashed, World
+
+A = TypeVar("A")
+
+RARE = {"commit": 4, "release": 12, "expire": 12, "submit": 12, "manifest": 4, "start": 4}
+"""Requests that change something so seldom that faults must come more often to meet them: by these factors."""
+
+MAX_OVERTAKING = 2
+"""Events that may come between a server and its call, and between those that do."""
+
+
+class Objects:
+    """The object store itself: never fails, never forgets."""
+
+    address = "simulated objects"
+
+    def __init__(self) -> None:
+        self.data: dict[str, bytes] = {}
+        self.written: list[str] = []
+        """Every key in the order of its first writing."""
+
+    def create(self, key: str, data: bytes) -> StoredObject:
+        if key in self.data:
+            raise ObjectExists(key=key)
+        return self.put(key, data)
+
+    def put(self, key: str, data: bytes | memoryview) -> StoredObject:
+        if key not in self.data:
+            self.written.append(key)
+        self.data[key] = bytes(data)
+        return StoredObject(key=key, size=len(data), sha256=sha256_hex(data))
+
+    def put_stream(self, key: str, chunks: Iterable[bytes], *, size: int, sha256: str) -> StoredObject:
+        stored = self.put(key, b"".join(chunks))
+        assert (stored.size, stored.sha256) == (size, sha256)
+        return stored
+
+    def get(self, key: str) -> bytes:
+        if key not in self.data:
+            raise ObjectMissing(key=key, store=self.address)
+        return self.data[key]
+
+    def stream(self, key: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
+        data = self.get(key)
+        return (data[start : start + chunk_bytes] for start in range(0, len(data), chunk_bytes))
+
+    def exists(self, key: str) -> bool:
+        return key in self.data
+
+    def list(self, prefix: str) -> list[str]:
+        return sorted(key for key in self.data if key.startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        self.data.pop(key, None)
+
+
+class _Failing:
+    """Calls of a store as one process makes them."""
+
+    def __init__(self, world: World, address: str, *, deadly: bool) -> None:
+        self._world = world
+        self.address = address
+        self._deadly = deadly
+
+    def _call(self, name: str, work: Callable[[], A], *, changes: bool) -> A:
+        kind = name if changes else "read"
+        if self._happens(self._world.faults.refused, changes):
+            self._world.note(f"{kind}: fails before")
+            raise StoreUnavailable(address=self.address)
+        if self._deadly and self._happens(self._world.faults.crash, changes):
+            self._world.note(f"{kind}: crash before")
+            raise Crashed
+        result = work()
+        if changes and self._happens(self._world.faults.unanswered, changes):
+            self._world.note(f"{kind}: fails after")
+            raise StoreUnavailable(address=self.address)
+        if self._deadly and changes and self._happens(self._world.faults.crash, changes):
+            self._world.note(f"{kind}: crash after")
+            raise Crashed
+        return result
+
+    def _happens(self, rate: float, changes: bool) -> bool:
+        serving = self._world.serving[-1] if self._world.serving else ""
+        return self._world.random.random() < rate * (RARE.get(serving, 1) if changes else 1)
+
+
+class FailingObjects(_Failing):
+    """The object store as one process reaches it."""
+
+    def __init__(self, world: World, objects: Objects, *, deadly: bool) -> None:
+        """`deadly`: the process may crash at a call."""
+        super().__init__(world, objects.address, deadly=deadly)
+        self._objects = objects
+
+    def create(self, key: str, data: bytes) -> StoredObject:
+        return self._call("create", lambda: self._objects.create(key, data), changes=True)
+
+    def put(self, key: str, data: bytes | memoryview) -> StoredObject:
+        return self._call("put", lambda: self._objects.put(key, data), changes=True)
+
+    def put_stream(self, key: str, chunks: Iterable[bytes], *, size: int, sha256: str) -> StoredObject:
+        return self._call("put", lambda: self._objects.put_stream(key, chunks, size=size, sha256=sha256), changes=True)
+
+    def get(self, key: str) -> bytes:
+        return self._call("get", lambda: self._objects.get(key), changes=False)
+
+    def stream(self, key: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
+        return self._call("get", lambda: self._objects.stream(key, chunk_bytes=chunk_bytes), changes=False)
+
+    def exists(self, key: str) -> bool:
+        return self._call("exists", lambda: self._objects.exists(key), changes=False)
+
+    def list(self, prefix: str) -> list[str]:
+        return self._call("list", lambda: self._objects.list(prefix), changes=False)
+
+    def delete(self, key: str) -> None:
+        self._call("delete", lambda: self._objects.delete(key), changes=True)
+
+
+class States(MemoryStateStore):
+    """The state store itself; tells every state that a job takes to `observe(job, fields)`, and a loss as None."""
+
+    def __init__(self, observe: Callable[[str, dict[str, str] | None], None]) -> None:
+        super().__init__()
+        self._observe = observe
+
+    def create(self, job: str, tag: str, fields: Mapping[str, str]) -> bool:
+        before = self._jobs.get(job)
+        created = super().create(job, tag, fields)
+        if self._jobs[job] is not before:
+            self._observe(job, self._jobs[job][1])
+        return created
+
+    def apply(
+        self, job: str, expected_tag: str, new_tag: str, written: Mapping[str, str], removed: AbstractSet[str]
+    ) -> bool:
+        before = self._jobs.get(job)
+        applied = super().apply(job, expected_tag, new_tag, written, removed)
+        if self._jobs.get(job) is not before:
+            self._observe(job, self._jobs[job][1])
+        return applied
+
+    def forget(self) -> None:
+        """Lose everything."""
+        for job in list(self._jobs):
+            del self._jobs[job]
+            self._observe(job, None)
+
+
+class FailingStates(_Failing):
+    """The state store as one lock server reaches it; others may be faster between two of its calls."""
+
+    def __init__(self, world: World, states: States, *, depth: list[int]) -> None:
+        """`depth` counts, for all servers of the world, how many calls are being overtaken."""
+        super().__init__(world, states.address, deadly=True)
+        self._states = states
+        self._depth = depth
+
+    def jobs(self) -> list[str]:
+        return self._call("jobs", self._states.jobs, changes=False)
+
+    def tag(self, job: str) -> str:
+        return self._call("tag", lambda: self._states.tag(job), changes=False)
+
+    def read(self, job: str) -> tuple[str, dict[str, str]]:
+        return self._call("read", lambda: self._states.read(job), changes=False)
+
+    def create(self, job: str, tag: str, fields: Mapping[str, str]) -> bool:
+        self._let_others_go_first()
+        return self._call("begin", lambda: self._states.create(job, tag, fields), changes=True)
+
+    def apply(
+        self, job: str, expected_tag: str, new_tag: str, written: Mapping[str, str], removed: AbstractSet[str]
+    ) -> bool:
+        self._let_others_go_first()
+        return self._call(
+            "apply", lambda: self._states.apply(job, expected_tag, new_tag, written, removed), changes=True
+        )
+
+    def _let_others_go_first(self) -> None:
+        if self._depth[0] < MAX_OVERTAKING and self._world.chance("overtaken"):
+            self._depth[0] += 1
+            try:
+                self._world.step()
+            finally:
+                self._depth[0] -= 1
