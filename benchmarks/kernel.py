@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from graphbed.config.job import Comparator, Loss, Operator, Optimizer
+from graphbed.config.choices import Comparator, Loss, Operator, Optimizer
 from graphbed.graph.edges import EdgeArrays
 from graphbed.model.cpu_kernel import cpu_kernel
 from graphbed.model.edges import order_edges

@@ -156,12 +156,6 @@ class JobConfig(Section):
     regularization_coef: NonNegative = 0.0
     """λ of the regularizer over the raw factors (lhs, operator parameters, rhs), once for each edge and side: λ·Σ|a|³
     (N3; moduli for complex operators) or λ·Σa² (L2); 0 = none."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the numbers of the entities' vectors that are set to 0 in each chunk, the others scaled up."""
-    pbg_compatible: bool = False
-    """Two habits of PyTorch-BigGraph: a candidate that is the edge's own entity is left out only where it stands in
-    the edge's own place of the chunk, and the regularizer sees vectors after the operator."""
-
     num_epochs: Annotated[int, Field(ge=1)] = 1
     """How often each edge is trained."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
@@ -174,11 +168,6 @@ class JobConfig(Section):
     """Negatives drawn uniformly from everything of the type that the lease holds; shared by the edges of a chunk."""
     degree_weighted_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of `num_uniform_negs` that is drawn by degree instead: the entities of random edges of the lease."""
-    remote_negatives: Annotated[int, Field(ge=0, le=65536)] = 0
-    """How many of `num_uniform_negs` come from partitions that the lease does not hold: read-only rows, a sample of
-    `remote_rows` that is fetched with the lease. Nothing changes where a lease holds everything."""
-    remote_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
-    """Rows of each type that are fetched for `remote_negatives`."""
     filter_negatives: FilterNegatives = FilterNegatives.NONE
     """Whether a candidate that makes another known training edge is left out: none, chunk (edges of the same chunk), or
     bucket (edges of the same lease)."""
@@ -242,8 +231,6 @@ class JobConfig(Section):
             raise ValueError("bias: dimension 1 leaves nothing to compare")
         if self.comparator is Comparator.COMPLEX_L1 and compared % 2:
             raise ValueError(f"comparator: complex_l1 compares pairs of numbers, and {compared} is odd")
-        if self.remote_negatives > self.num_uniform_negs:
-            raise ValueError("remote_negatives: more than num_uniform_negs, of which they are a part")
         widest = max(relation.operator.width(self.dimension) for relation in self.relations)
         if widest > 1 << 20:
             raise ValueError(f"dimension: {self.dimension} gives a matrix of {widest} numbers for each relation")

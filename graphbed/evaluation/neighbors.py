@@ -5,10 +5,9 @@
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from graphbed.config.job import Comparator
+from graphbed.config.choices import Comparator
 from graphbed.evaluation.ranking import blocks
 from graphbed.evaluation.scoring import Side, TrainedModel, as_double, comparable
 
@@ -19,7 +18,13 @@ def nearest(model: TrainedModel, entity_type: str, entity: int, k: int) -> list[
     Raw means before any operator, whatever comparator the job trains with.
     """
     query_1D = comparable(Comparator.COS, model.rows(entity_type, np.array([entity])))
-    found = _top(model, entity_type, k + 1, lambda table: query_1D @ comparable(Comparator.COS, as_double(table)).T)
+
+    def cosines(table: NDArray[np.float32]) -> NDArray[np.float32]:
+        products = query_1D @ comparable(Comparator.COS, as_double(table)).T
+        rounded: NDArray[np.float32] = products.float().numpy()
+        return rounded
+
+    found = _top(model, entity_type, k + 1, cosines)
     return [(candidate, score) for candidate, score in found if candidate != entity][:k]
 
 
@@ -33,17 +38,17 @@ def completions(model: TrainedModel, relation: int, sought: Side, given: int, k:
         model,
         model.entity_type(relation, sought),
         k,
-        lambda table: query_1D @ model.candidates(sought, relation, table).T,
+        lambda table: model.scores(query_1D, model.candidates(sought, relation, table)),
     )
 
 
 def _top(
-    model: TrainedModel, entity_type: str, k: int, score: Callable[[NDArray[np.float32]], torch.Tensor]
+    model: TrainedModel, entity_type: str, k: int, score: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 ) -> list[tuple[int, float]]:
     """The k highest scores among all entities of the type, highest first; NaN last, equal ones by id."""
     ids, scores = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     for start, table in blocks(model, entity_type):
-        fresh = score(table)[0].float().numpy()
+        fresh = score(table)[0]
         ids = np.concatenate([ids, np.arange(start, start + len(fresh))])
         scores = np.concatenate([scores, fresh])
         best = np.lexsort((ids, -scores))[:k]  # NumPy sorts NaN last

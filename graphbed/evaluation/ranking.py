@@ -154,8 +154,7 @@ def _rank_batch(model: TrainedModel, batch: _Batch, block_rows: int, kept_rows: 
     def scored() -> Iterator[tuple[int, NDArray[np.float32]]]:
         for start, table in pieces:
             candidates = model.candidates(batch.sought, batch.relation, table)
-            scores: NDArray[np.float32] = (batch.queries @ candidates.T).float().numpy()
-            yield start, scores
+            yield start, model.scores(batch.queries, candidates)
 
     # Memory does not grow with the graph: what is too large to keep is scored twice.
     keep = sum(len(table) for _, table in pieces) <= kept_rows

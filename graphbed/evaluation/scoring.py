@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graphbed.config.job import Comparator, JobConfig, Operator, RelationConfig
+from graphbed.config.choices import Comparator, Operator
+from graphbed.config.job import JobConfig, RelationConfig
 from graphbed.graph.schema import GraphSchema
 from graphbed.model.checkpoint import Checkpoint
-from graphbed.model.parameters import values_name
+from graphbed.model.parameters import global_names, values_name
 from graphbed.model.relations import RelationGroups
 
 Side = Literal["lhs", "rhs"]
@@ -22,6 +23,8 @@ Side = Literal["lhs", "rhs"]
 SIDES: tuple[Side, Side] = ("lhs", "rhs")
 COS_EPSILON = 1e-12
 """Added to the squared length of a vector before it is scaled to length 1, as in training."""
+DISTANCE_EPSILON = 1e-12
+"""Added to the squares under a distance's root, as in training."""
 
 
 def other(side: Side) -> Side:
@@ -43,19 +46,57 @@ def operate(operator: Operator, x_BD: torch.Tensor, values_BD: torch.Tensor) -> 
             return x_BD + values_BD
         case Operator.DIAGONAL:
             return x_BD * values_BD
+        case Operator.LINEAR | Operator.AFFINE:
+            dimension = x_BD.shape[1]
+            matrices = values_BD[:, : dimension * dimension].reshape(-1, dimension, dimension)
+            moved = x_BD @ matrices[0].T if len(matrices) == 1 else torch.einsum("bij,bj->bi", matrices, x_BD)
+            return moved + values_BD[:, dimension * dimension :] if operator is Operator.AFFINE else moved
         case Operator.COMPLEX_DIAGONAL:
-            x_real, x_imag = x_BD.chunk(2, dim=-1)
-            v_real, v_imag = values_BD.chunk(2, dim=-1)
-            return torch.cat([x_real * v_real - x_imag * v_imag, x_real * v_imag + x_imag * v_real], dim=-1)
+            return _times(x_BD, *values_BD.chunk(2, dim=-1))
+        case Operator.ROTATION:
+            return _times(x_BD, torch.cos(values_BD), torch.sin(values_BD))
+
+
+def _times(x_BD: torch.Tensor, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
+    x_real, x_imag = x_BD.chunk(2, dim=-1)
+    return torch.cat([x_real * real - x_imag * imaginary, x_real * imaginary + x_imag * real], dim=-1)
+
+
+def compare(comparator: Comparator, query_BD: torch.Tensor, candidate_VD: torch.Tensor) -> torch.Tensor:
+    """Scores [B, V] of what `comparable` made of queries and candidates."""
+    match comparator:
+        case Comparator.DOT | Comparator.COS:
+            return query_BD @ candidate_VD.T
+        case Comparator.L1:
+            return -torch.cdist(query_BD, candidate_VD, p=1)
+        case Comparator.COMPLEX_L1:
+            return _complex_l1(query_BD, candidate_VD)
+        case Comparator.L2 | Comparator.SQUARED_L2:
+            squares = (query_BD * query_BD).sum(1)[:, None] + (candidate_VD * candidate_VD).sum(1)[None, :]
+            squares = (squares - 2 * (query_BD @ candidate_VD.T)).clamp(min=0)
+            return -squares if comparator is Comparator.SQUARED_L2 else -torch.sqrt(squares + DISTANCE_EPSILON)
+
+
+def _complex_l1(query_BD: torch.Tensor, candidate_VD: torch.Tensor) -> torch.Tensor:
+    """One complex number after the other: all differences at once would not fit."""
+    half = query_BD.shape[1] // 2
+    columns_DV = candidate_VD.T.contiguous()
+    scores_BV = torch.zeros((len(query_BD), len(candidate_VD)), dtype=query_BD.dtype)
+    for d in range(half):
+        real = query_BD[:, d, None] - columns_DV[None, d]
+        imaginary = query_BD[:, half + d, None] - columns_DV[None, half + d]
+        squares = real.square_().add_(imaginary.square_()).add_(DISTANCE_EPSILON)
+        scores_BV.sub_(squares.sqrt_())
+    return scores_BV
 
 
 def comparable(comparator: Comparator, x_BD: torch.Tensor) -> torch.Tensor:
-    """Vectors [B, D] whose plain products are the comparator's scores."""
+    """Vectors [B, D] as `compare` takes them."""
     match comparator:
-        case Comparator.DOT:
-            return x_BD
         case Comparator.COS:
             return x_BD * torch.rsqrt((x_BD * x_BD).sum(dim=-1, keepdim=True) + COS_EPSILON)
+        case _:
+            return x_BD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +108,10 @@ class TrainedModel:
     """
 
     comparator: Comparator
+    bias: bool
     groups: RelationGroups
     tables: Mapping[str, tuple[NDArray[np.float32], ...]]
-    """Entity type → one [V, D] for each partition."""
+    """Entity type → one [V, D] for each partition, with the type's global embedding if it has one."""
     parameters: Mapping[str, NDArray[np.float32]]
     """As graphbed.model.parameters names them; [Rg, D]."""
 
@@ -88,10 +130,15 @@ class TrainedModel:
         parameters: Mapping[str, NDArray[np.float32]],
     ) -> Self:
         """From arrays: each type's partitions [V, D] in order, and the parameter tensors by name."""
+        shared = {kind: parameters.get(global_names(kind)[0]) for kind in tables}
         return cls(
             comparator=config.comparator,
+            bias=config.bias,
             groups=RelationGroups.from_schema(config, schema),
-            tables={kind: tuple(parts) for kind, parts in tables.items()},
+            tables={
+                kind: tuple(parts) if (vector := shared[kind]) is None else tuple(part + vector for part in parts)
+                for kind, parts in tables.items()
+            },
             parameters=parameters,
         )
 
@@ -125,7 +172,7 @@ class TrainedModel:
         return sought == "rhs" and not entry.reciprocal and entry.operator is not Operator.NONE
 
     def queries(self, sought: Side, relations: NDArray[np.int32], given: NDArray[np.int64]) -> torch.Tensor:
-        """What the candidates are multiplied with, [B, D], for relations [B] of one group and given entities [B].
+        """What the candidates are compared with, [B, D], for relations [B] of one group and given entities [B].
 
         Reciprocal: g_r(l) when right sides are sought, h_r(t) when left ones are. Plain: l, and g_r(t).
         """
@@ -135,17 +182,35 @@ class TrainedModel:
             vectors = operate(entry.operator, vectors, self._values(relations, sought))
         elif sought == "lhs":
             vectors = operate(entry.operator, vectors, self._values(relations, "rhs"))
-        return comparable(self.comparator, vectors)
+        return self._comparable(vectors)
+
+    def scores(self, queries: torch.Tensor, candidates: torch.Tensor) -> NDArray[np.float32]:
+        """Scores [B, V] of what `queries` and `candidates` gave, computed in float64 and rounded to float32."""
+        first = int(self.bias)
+        scores = compare(self.comparator, queries[:, first:], candidates[:, first:])
+        if self.bias:
+            scores = scores + queries[:, :1] + candidates[None, :, 0]
+        rounded: NDArray[np.float32] = scores.float().numpy()
+        return rounded
+
+    def _comparable(self, vectors: torch.Tensor) -> torch.Tensor:
+        if not self.bias:
+            return comparable(self.comparator, vectors)
+        return torch.cat([vectors[:, :1], comparable(self.comparator, vectors[:, 1:])], dim=1)
 
     def candidates(self, sought: Side, relation: int, table_VD: NDArray[np.float32]) -> torch.Tensor:
-        """What the queries of `relation` are multiplied with, [V, D]: raw rows, or g_r of them for plain relations."""
+        """What the queries of `relation` are compared with, [V, D]: raw rows, or g_r of them for plain relations."""
         if not self.changes_candidates(relation, sought):
-            return comparable(self.comparator, as_double(table_VD))
+            return self._comparable(as_double(table_VD))
+        operator = self.entry(relation).operator
+        values = self._values(np.array([relation], dtype=np.int32), "rhs")
+        if operator in (Operator.LINEAR, Operator.AFFINE):
+            # In a float32 product the last bit of a row would depend on its place.
+            return self._comparable(operate(operator, as_double(table_VD), values))
         # A whole table passes the operator for each relation, so in float32: half the memory traffic. Element by
         # element, the result does not depend on the place of a row.
-        values = self._values(np.array([relation], dtype=np.int32), "rhs").float()
-        vectors = operate(self.entry(relation).operator, torch.tensor(table_VD), values)
-        return comparable(self.comparator, vectors.double())
+        vectors = operate(operator, torch.tensor(table_VD), values.float())
+        return self._comparable(vectors.double())
 
     def _values(self, relations: NDArray[np.int32], side: Side) -> torch.Tensor:
         """Operator parameters [B, D] as float64; [B, 0] without an operator."""

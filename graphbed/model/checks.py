@@ -2,8 +2,17 @@
 
 import numpy as np
 
-from graphbed.config.job import Operator, Optimizer
-from graphbed.model.kernel import Control, EdgeSlice, GroupParameters, Hyper, KernelSpec, SideParameters, Table
+from graphbed.config.choices import Comparator, Operator, Optimizer
+from graphbed.model.kernel import (
+    Control,
+    EdgeSlice,
+    GroupParameters,
+    Hyper,
+    KernelSpec,
+    KnownRows,
+    SideParameters,
+    Table,
+)
 
 # Shapes: E edges, C chunks, V rows of a table, Rg relations of the group, D dimension.
 
@@ -22,13 +31,28 @@ def require_arguments(
     dimension = lhs.embeddings.shape[-1]
     for name, table in (("lhs", lhs), ("rhs", rhs)):
         _require_table(name, table, spec.optimizer, dimension)
-    _require_side("rhs", parameters.rhs, spec.operator is not Operator.NONE, dimension)
-    _require_side("lhs", parameters.lhs, spec.operator is not Operator.NONE and spec.reciprocal, dimension)
-    _require_edges(edges, len(lhs.embeddings), len(rhs.embeddings), len(parameters.rhs.values), hyper.chunk_edges, spec)
+    width, has_operator = spec.operator.width(dimension), spec.operator is not Operator.NONE
+    _require_side("rhs", parameters.rhs, has_operator, width)
+    _require_side("lhs", parameters.lhs, has_operator and spec.reciprocal, width)
+    if (parameters.lhs_global is None) != (parameters.rhs_global is None):
+        raise ValueError("parameters: one side has a global embedding and the other has none")
+    for name, shared in (("lhs_global", parameters.lhs_global), ("rhs_global", parameters.rhs_global)):
+        if shared is not None:
+            _require_side(name, shared, True, dimension)
+    if parameters.lhs_global is not None and (parameters.lhs_global is parameters.rhs_global) != (lhs is rhs):
+        raise ValueError("parameters: sides of one entity type share their global embedding, others do not")
+    _require_numbers(hyper)
+    _require_edges(edges, lhs.trainable_rows, rhs.trainable_rows, len(parameters.rhs.values), hyper.chunk_edges, spec)
     if spec.reciprocal and len(parameters.lhs.values) != len(parameters.rhs.values):
         raise ValueError("parameters: the sides have different numbers of relations")
-    if spec.operator is Operator.COMPLEX_DIAGONAL and dimension % 2:
-        raise ValueError("complex_diagonal needs an even dimension")
+    if spec.operator.is_complex and dimension % 2:
+        raise ValueError(f"{spec.operator} needs an even dimension")
+    if spec.comparator is Comparator.COMPLEX_L1 and (dimension - spec.bias) % 2:
+        raise ValueError("complex_l1 compares an even number of numbers")
+    if dimension <= spec.bias:
+        raise ValueError("nothing is left to compare beside the bias")
+    for name, known, rows in _known_rows(edges, lhs, rhs):
+        _require_known(name, known, len(edges.lhs_rows), rows)
     for name in ("stop", "progress", "loss", "failed"):
         dtype = {"progress": np.int64, "loss": np.float64}.get(name, np.uint8)
         _require_array(f"control.{name}", getattr(control, name), dtype, 1)
@@ -39,15 +63,42 @@ def require_arguments(
 def _require_table(name: str, table: Table, optimizer: Optimizer, dimension: int) -> None:
     _require_array(f"{name}.embeddings", table.embeddings, np.float32, 2)
     _require_array(f"{name}.sums", table.sums, np.float32, 2)
-    columns = 1 if optimizer is Optimizer.ROW_ADAGRAD else dimension
+    columns = optimizer.columns(dimension)
+    if not 0 <= table.read_only_rows <= len(table.embeddings):
+        raise ValueError(f"{name}: {table.read_only_rows} of {len(table.embeddings)} rows read-only")
     if table.embeddings.shape[1] != dimension or table.sums.shape != (len(table.embeddings), columns):
         raise ValueError(f"{name}: embeddings {table.embeddings.shape} and sums {table.sums.shape} do not fit together")
 
 
-def _require_side(name: str, side: SideParameters, has_parameters: bool, dimension: int) -> None:
+def _require_numbers(hyper: Hyper) -> None:
+    if hyper.degree_negatives + hyper.remote_negatives > hyper.uniform_negatives:
+        raise ValueError("hyper: more negatives by degree and remote ones than drawn ones")
+
+
+def _known_rows(edges: EdgeSlice, lhs: Table, rhs: Table) -> list[tuple[str, KnownRows, int]]:
+    if edges.known is None:
+        return []
+    return [
+        ("known.lhs", edges.known.lhs, len(lhs.embeddings)),
+        ("known.rhs", edges.known.rhs, len(rhs.embeddings)),
+    ]
+
+
+def _require_known(name: str, known: KnownRows, edges: int, rows: int) -> None:
+    for column in ("first", "stop", "rows"):
+        _require_array(f"{name}.{column}", getattr(known, column), np.int64, 1)
+    if len(known.first) != edges or len(known.stop) != edges:
+        raise ValueError(f"{name}: lists of {len(known.first)} of {edges} edges")
+    if edges and (known.first.min() < 0 or known.stop.max() > len(known.rows) or (known.first > known.stop).any()):
+        raise ValueError(f"{name}: a list leads outside its rows")
+    if len(known.rows) and (known.rows.min() < 0 or known.rows.max() >= rows):
+        raise ValueError(f"{name}: outside 0 … {rows - 1}")
+
+
+def _require_side(name: str, side: SideParameters, has_parameters: bool, width: int) -> None:
     _require_array(f"parameters.{name}.values", side.values, np.float32, 2)
     _require_array(f"parameters.{name}.sums", side.sums, np.float32, 2)
-    if side.values.shape != side.sums.shape or side.values.shape[1] != dimension:
+    if side.values.shape != side.sums.shape or side.values.shape[1] != width:
         raise ValueError(
             f"parameters.{name}: values {side.values.shape} and sums {side.sums.shape} do not fit together"
         )

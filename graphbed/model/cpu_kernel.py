@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from graphbed.config.job import Operator, Optimizer
+from graphbed.config.choices import Operator
 from graphbed.model.checks import require_arguments
 from graphbed.model.cpu.source import cache_directory, load_module
-from graphbed.model.cpu.workspace import Learned, Numbers, Workspace
+from graphbed.model.cpu.workspace import Edges, Known, Learned, Numbers, Side, Workspace
 from graphbed.model.kernel import (
     Control,
     EdgeSlice,
@@ -17,6 +17,7 @@ from graphbed.model.kernel import (
     Hyper,
     Kernel,
     KernelSpec,
+    KnownRows,
     SideParameters,
     Table,
 )
@@ -49,18 +50,22 @@ class CpuKernel:
         seed: int,
     ) -> None:
         require_arguments(self._spec, edges, lhs, rhs, parameters, hyper, control, seed)
+        numbers = Numbers.from_hyper(hyper, lhs_rows=lhs.trainable_rows, rhs_rows=rhs.trainable_rows)
+        known = edges.known
         self._entry(
-            edges.lhs_rows,
-            edges.relation_rows,
-            edges.rhs_rows,
-            edges.weight,
+            Edges(
+                edges.lhs_rows,
+                edges.relation_rows,
+                edges.rhs_rows,
+                edges.weight,
+                _known(known.lhs if known else None),
+                _known(known.rhs if known else None),
+            ),
             edges.chunk_starts,
-            Learned(lhs.embeddings, lhs.sums),
-            Learned(rhs.embeddings, rhs.sums),
-            Learned(parameters.lhs.values, parameters.lhs.sums),
-            Learned(parameters.rhs.values, parameters.rhs.sums),
-            Numbers.from_hyper(hyper),
-            self._workspace(hyper, len(parameters.rhs.values), lhs.embeddings.shape[1]),
+            _side(lhs, parameters.lhs, parameters.lhs_global, edges.lhs_rows),
+            _side(rhs, parameters.rhs, parameters.rhs_global, edges.rhs_rows),
+            numbers,
+            self._workspace(hyper, max(numbers.lhs_drawn, numbers.rhs_drawn), parameters.rhs, lhs.embeddings.shape[1]),
             int(lhs.embeddings is rhs.embeddings),
             np.uint64(seed),
             control.stop,
@@ -69,17 +74,33 @@ class CpuKernel:
             control.failed,
         )
 
-    def _workspace(self, hyper: Hyper, relations: int, dimension: int) -> Workspace:
+    def _workspace(self, hyper: Hyper, drawn: int, operator: SideParameters, dimension: int) -> Workspace:
         """This thread's buffers: fresh memory costs page faults, so the next call takes them again if they fit."""
-        shape = (hyper.chunk_edges, hyper.uniform_negatives, relations, dimension)
+        relations, width = operator.values.shape
+        shape = (hyper.chunk_edges, drawn, relations, width, dimension)
         if getattr(self._buffers, "shape", None) != shape:
-            edges, uniform, _, _ = shape
             self._buffers.work = Workspace.create(
-                edges=edges, uniform=uniform, relations=relations, dimension=dimension
+                edges=hyper.chunk_edges, drawn=drawn, relations=relations, width=width, dimension=dimension
             )
             self._buffers.shape = shape
         work: Workspace = self._buffers.work
         return work
+
+
+def _side(table: Table, operator: SideParameters, shared: SideParameters | None, ends: np.ndarray) -> Side:
+    """One side's arrays; what there is none of becomes an array without rows."""
+    none = table.embeddings[:0]
+    return Side(
+        Learned(table.embeddings, table.sums, table.trainable_rows),
+        Learned(operator.values, operator.sums, len(operator.values)),
+        Learned(shared.values, shared.sums, 1) if shared is not None else Learned(none, none, 0),
+        ends,
+    )
+
+
+def _known(known: KnownRows | None) -> Known:
+    none = np.zeros(0, np.int64)
+    return Known(none, none, none) if known is None else Known(known.first, known.stop, known.rows)
 
 
 def cpu_kernel(spec: KernelSpec) -> Kernel:
@@ -96,14 +117,13 @@ def cpu_kernel(spec: KernelSpec) -> Kernel:
 
 def _warm(kernel: CpuKernel) -> None:
     """Call the kernel with no edges, which compiles it for the types that every call has."""
-    dimension = 2
-    columns = 1 if kernel.spec.optimizer is Optimizer.ROW_ADAGRAD else dimension
+    dimension = 4
+    columns = kernel.spec.optimizer.columns(dimension)
     relations = 0 if kernel.spec.operator is Operator.NONE else 1
 
     def side(rows: int) -> SideParameters:
-        return SideParameters(
-            values=np.ones((rows, dimension), np.float32), sums=np.ones((rows, dimension), np.float32)
-        )
+        shape = (rows, kernel.spec.operator.width(dimension))
+        return SideParameters(values=np.ones(shape, np.float32), sums=np.ones(shape, np.float32))
 
     table = Table(embeddings=np.ones((1, dimension), np.float32), sums=np.ones((1, columns), np.float32))
     kernel.train_slice(

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from graphbed.config.choices import FilterNegatives
 from graphbed.graph.edges import EdgeArrays
-from graphbed.model.kernel import EdgeSlice, Hyper, KernelSpec
+from graphbed.model.kernel import EdgeSlice, Hyper, KernelSpec, KnownEdges
+from graphbed.model.known import known_edges
 
 # Shapes: E edges, C chunks.
 
@@ -19,13 +21,21 @@ def order_edges(edges: EdgeArrays, spec: KernelSpec, hyper: Hyper, *, seed: int)
     starts = np.arange(0, len(order), hyper.chunk_edges, dtype=np.int64)
     if not spec.reciprocal:
         order, starts = _chunks_of_one_relation(edges.relation, order, hyper.chunk_edges, generator)
+    ordered, starts = edges.take(order), np.append(starts, np.int64(len(order)))
     return EdgeSlice(
-        lhs_rows=np.ascontiguousarray(edges.lhs[order], np.int64),
-        relation_rows=np.ascontiguousarray(edges.relation[order], np.int32),
-        rhs_rows=np.ascontiguousarray(edges.rhs[order], np.int64),
-        weight=np.ascontiguousarray(edges.weight[order], np.float32),
-        chunk_starts=np.append(starts, np.int64(len(order))),
+        lhs_rows=np.ascontiguousarray(ordered.lhs, np.int64),
+        relation_rows=np.ascontiguousarray(ordered.relation, np.int32),
+        rhs_rows=np.ascontiguousarray(ordered.rhs, np.int64),
+        weight=np.ascontiguousarray(ordered.weight, np.float32),
+        chunk_starts=starts,
+        known=_known(ordered, starts, hyper.filter_negatives),
     )
+
+
+def _known(edges: EdgeArrays, starts: np.ndarray, filtered: FilterNegatives) -> KnownEdges | None:
+    if filtered is FilterNegatives.NONE:
+        return None
+    return known_edges(edges, starts if filtered is FilterNegatives.CHUNK else None)
 
 
 def _chunks_of_one_relation(

@@ -51,6 +51,9 @@ class Hyper:
 
     lr: float
     relation_lr: float
+    """Of the group's operator."""
+    shared_lr: float | None = None
+    """Of global embeddings; None = `relation_lr`."""
     margin: float = 0.1
     """Of ranking and self-adversarial losses."""
     temperature: float = 1.0
@@ -73,33 +76,28 @@ class Hyper:
     """Which known edges `order_edges` lists for the kernels in `EdgeSlice.known`."""
     max_norm: float = 0.0
     """Longest embedding after an update; 0 = no limit."""
-    dropout: float = 0.0
-    pbg_compatible: bool = False
 
     @classmethod
     def from_config(cls, config: JobConfig, group: int = 0, *, learning_rate_factor: float = 1.0) -> Self:
         """The numbers for `config.relations[group]`, both learning rates multiplied by `learning_rate_factor`."""
         entry = config.relations[group]
-        relation_lr = next(rate for rate in (entry.lr, config.relation_lr, config.lr) if rate is not None)
+        shared_lr = config.lr if config.relation_lr is None else config.relation_lr
+        relation_lr = shared_lr if entry.lr is None else entry.lr
         return cls(
             lr=config.lr * learning_rate_factor,
             relation_lr=relation_lr * learning_rate_factor,
+            shared_lr=shared_lr * learning_rate_factor,
             margin=config.margin,
             temperature=config.adversarial_temperature,
             regularization=config.regularization_coef,
             batch_negatives=config.num_batch_negs,
             uniform_negatives=config.num_uniform_negs,
-            degree_negatives=round(
-                config.degree_weighted_fraction * (config.num_uniform_negs - config.remote_negatives)
-            ),
-            remote_negatives=config.remote_negatives,
+            degree_negatives=round(config.degree_weighted_fraction * config.num_uniform_negs),
             all_negatives=entry.all_negs,
             lhs_negatives=not config.disable_lhs_negs,
             rhs_negatives=not config.disable_rhs_negs,
             filter_negatives=config.filter_negatives,
             max_norm=config.max_norm or 0.0,
-            dropout=config.dropout,
-            pbg_compatible=config.pbg_compatible,
         )
 
     @property

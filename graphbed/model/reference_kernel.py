@@ -2,12 +2,22 @@
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from graphbed.model.checks import require_arguments
-from graphbed.model.kernel import Control, EdgeSlice, GroupParameters, Hyper, Kernel, KernelSpec, Table
-from graphbed.model.reference.draws import draw_rows
-from graphbed.model.reference.step import Chunk, Entities, Pair, train_chunk
+from graphbed.model.kernel import (
+    Control,
+    EdgeSlice,
+    GroupParameters,
+    Hyper,
+    Kernel,
+    KernelSpec,
+    KnownRows,
+    SideParameters,
+    Table,
+)
+from graphbed.model.reference.draws import drawn_rows
+from graphbed.model.reference.step import Chunk, Entities, Side, train_chunk
+from graphbed.model.reference.updates import State
 
 # Shapes: N edges of a chunk, P entities of a side.
 
@@ -35,54 +45,72 @@ class ReferenceKernel:
         seed: int,
     ) -> None:
         require_arguments(self._spec, edges, lhs, rhs, parameters, hyper, control, seed)
-        lhs_pair = self._pair(lhs.embeddings, lhs.sums)
-        rhs_pair = lhs_pair if lhs.embeddings is rhs.embeddings else self._pair(rhs.embeddings, rhs.sums)
-        lhs_values = self._pair(parameters.lhs.values, parameters.lhs.sums)
-        rhs_values = self._pair(parameters.rhs.values, parameters.rhs.sums)
+        left = self._side(lhs, parameters.lhs, parameters.lhs_global)
+        right = self._side(rhs, parameters.rhs, parameters.rhs_global)
+        if lhs.embeddings is rhs.embeddings:
+            right.table, right.shared = left.table, left.shared
         for first, last in zip(edges.chunk_starts[:-1].tolist(), edges.chunk_starts[1:].tolist(), strict=True):
             if control.stop[0]:
                 break
             if first == last:
                 continue
-            chunk = self._chunk(edges, first, last, lhs_pair, rhs_pair, hyper, seed)
-            loss, finite = train_chunk(self._spec, hyper, chunk, lhs_pair, rhs_pair, lhs_values, rhs_values)
+            loss, finite = train_chunk(
+                self._spec, hyper, self._chunk(edges, first, last, lhs, rhs, hyper, seed), left, right
+            )
             control.progress[0] += last - first
             control.loss[0] += loss
             if not (finite and np.isfinite(loss)):
                 control.failed[0] = 1
                 break
-        for pair, values, sums in (
-            (lhs_pair, lhs.embeddings, lhs.sums),
-            (rhs_pair, rhs.embeddings, rhs.sums),
-            (lhs_values, parameters.lhs.values, parameters.lhs.sums),
-            (rhs_values, parameters.rhs.values, parameters.rhs.sums),
+        for side, table, operator, shared in (
+            (left, lhs, parameters.lhs, parameters.lhs_global),
+            (right, rhs, parameters.rhs, parameters.rhs_global),
         ):
             # On the CPU the tensors are the arrays, and this copies them onto themselves.
-            values[...] = pair.values.cpu().numpy()
-            sums[...] = pair.sums.cpu().numpy()
+            _copy_back(side.table, table.embeddings, table.sums)
+            _copy_back(side.operator, operator.values, operator.sums)
+            if side.shared is not None and shared is not None:
+                _copy_back(side.shared, shared.values, shared.sums)
 
-    def _pair(self, values: np.ndarray, sums: np.ndarray) -> Pair:
-        return Pair(values=self._tensor(values), sums=self._tensor(sums))
-
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self._device)
-
-    def _chunk(self, edges: EdgeSlice, first: int, last: int, lhs: Pair, rhs: Pair, hyper: Hyper, seed: int) -> Chunk:
-        lhs_draws = hyper.uniform_negatives if hyper.lhs_negatives else 0
-        rhs_draws = hyper.uniform_negatives if hyper.rhs_negatives else 0
-        lhs_uniform = draw_rows(seed, first, 0, lhs_draws, len(lhs.values))
-        rhs_uniform = draw_rows(seed, first, lhs_draws, rhs_draws, len(rhs.values))
-        return Chunk(
-            lhs=self._entities(lhs, edges.lhs_rows[first:last], lhs_uniform),
-            rhs=self._entities(rhs, edges.rhs_rows[first:last], rhs_uniform),
-            relations=self._tensor(edges.relation_rows[first:last]).long(),
-            weight=self._tensor(edges.weight[first:last]),
+    def _side(self, table: Table, operator: SideParameters, shared: SideParameters | None) -> Side:
+        return Side(
+            table=self._state(table.embeddings, table.sums, table.trainable_rows),
+            operator=self._state(operator.values, operator.sums, len(operator.values)),
+            shared=None if shared is None else self._state(shared.values, shared.sums, 1),
         )
 
-    def _entities(self, pair: Pair, own: np.ndarray, uniform: np.ndarray) -> Entities:
-        rows = self._tensor(np.concatenate([own, uniform]))
-        points = pair.values[rows]
-        return Entities(rows=rows, points=points, grads=torch.zeros_like(points))
+    def _state(self, values: np.ndarray, sums: np.ndarray, trainable: int) -> State:
+        return State(
+            values=torch.from_numpy(values).to(self._device),
+            sums=torch.from_numpy(sums).to(self._device),
+            trainable=trainable,
+        )
+
+    def _chunk(self, edges: EdgeSlice, first: int, last: int, lhs: Table, rhs: Table, hyper: Hyper, seed: int) -> Chunk:
+        lhs_drawn, rhs_drawn = drawn_rows(edges, first, lhs, rhs, hyper, seed)
+        known = edges.known
+        return Chunk(
+            lhs=self._entities(edges.lhs_rows[first:last], lhs_drawn, known.lhs if known else None, first),
+            rhs=self._entities(edges.rhs_rows[first:last], rhs_drawn, known.rhs if known else None, first),
+            relations=torch.from_numpy(edges.relation_rows[first:last]).to(self._device).long(),
+            weight=torch.from_numpy(edges.weight[first:last]).to(self._device),
+        )
+
+    def _entities(self, own: np.ndarray, drawn: np.ndarray, known: KnownRows | None, first: int) -> Entities:
+        lists = (
+            []
+            if known is None
+            else [
+                set(known.rows[known.first[edge] : known.stop[edge]].tolist())
+                for edge in range(first, first + len(own))
+            ]
+        )
+        return Entities(rows=torch.from_numpy(np.concatenate([own, drawn])).to(self._device), known=lists)
+
+
+def _copy_back(state: State, values: np.ndarray, sums: np.ndarray) -> None:
+    values[...] = state.values.cpu().numpy()
+    sums[...] = state.sums.cpu().numpy()
 
 
 def reference_kernel(spec: KernelSpec, *, device: str = "cpu") -> Kernel:

@@ -22,15 +22,18 @@ from services.trainer.work import Assignment, LeaseWork
 
 _LOOK_SECONDS = 0.05
 
-_PORTION_EDGES = 1000
-"""Edges of one kernel call if the job does not say."""
+_PORTIONS_A_THREAD = 16
+"""Enough that no thread waits long for the last one, and that groups take turns."""
+_PORTION_EDGES = 1 << 16
+"""The most edges of one kernel call if the job does not say: progress and the stop flag are seen at every chunk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portion:
-    """What one call of a kernel trains: at most `batch_size` edges of one group."""
+    """What one call of a kernel trains: some chunks of one group."""
 
     kernel: Kernel
+    hyper: Hyper
     edges: EdgeSlice
     lhs: Table
     rhs: Table
@@ -56,16 +59,15 @@ class Runner:
         Raises NotFinite if a loss or gradient was not finite, and whatever `check` raises; the tables are spoilt then.
         """
         config = work.assignment.job.config
-        hyper = Hyper.from_config(config, learning_rate_factor=work.assignment.learning_rate_factor)
-        portions = self._portions(work, shared, hyper)
         threads = self._threads or config.trainer.threads or len(os.sched_getaffinity(0))
+        portions = self._portions(work, shared, threads)
         controls = [Control.create() for _ in range(min(threads, max(len(portions), 1)))]
         board.attach(controls)
         sync = SyncThread(shared, seconds=config.trainer.parameter_sync_seconds, clock=self._clock)
         sync.start()
         try:
             with single_threaded_blas():
-                self._hogwild(portions, hyper, controls, board, check)
+                self._hogwild(portions, controls, board, check)
         finally:
             sync.finish()
             self._metrics.edges.inc(board.edges)
@@ -76,7 +78,7 @@ class Runner:
         work.edges_trained = board.edges
         work.loss = float(sum(control.loss[0] for control in controls))
 
-    def _portions(self, work: LeaseWork, shared: SharedParameters, hyper: Hyper) -> list[Portion]:
+    def _portions(self, work: LeaseWork, shared: SharedParameters, threads: int) -> list[Portion]:
         """The lease's edges in an order that depends on the job's seed, the epoch and the buckets alone."""
         job = work.assignment.job
         portions: list[Portion] = []
@@ -85,12 +87,17 @@ class Runner:
                 continue
             spec = KernelSpec.from_config(job.config, group)
             seed = lease_seed(work.assignment, group)
+            hyper = Hyper.from_config(job.config, group, learning_rate_factor=work.assignment.learning_rate_factor)
             ordered = order_edges(edges, spec, hyper, seed=seed)
             entry = job.config.relations[group]
-            chunks_a_portion = max((job.config.batch_size or _PORTION_EDGES) // hyper.chunk_edges, 1)
+            edges_a_portion = job.config.batch_size or min(
+                ordered.edges // (_PORTIONS_A_THREAD * threads), _PORTION_EDGES
+            )
+            chunks_a_portion = max(edges_a_portion // hyper.chunk_edges, 1)
             portions += [
                 Portion(
                     kernel=self._kernel(spec),
+                    hyper=hyper,
                     edges=ordered.part(first, min(first + chunks_a_portion, ordered.chunks)),
                     lhs=work.tables[entry.lhs].table,
                     rhs=work.tables[entry.rhs].table,
@@ -108,7 +115,6 @@ class Runner:
     def _hogwild(
         self,
         portions: list[Portion],
-        hyper: Hyper,
         controls: list[Control],
         board: ProgressBoard,
         check: Callable[[], None],
@@ -126,7 +132,7 @@ class Runner:
                         lhs=portion.lhs,
                         rhs=portion.rhs,
                         parameters=portion.parameters,
-                        hyper=hyper,
+                        hyper=portion.hyper,
                         control=control,
                         seed=portion.seed,
                     )

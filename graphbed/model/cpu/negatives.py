@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from graphbed.model.cpu.rows import find_owner
 from graphbed.model.cpu.slots import edge_loss
+from graphbed.model.cpu.workspace import Known, Numbers, Workspace
 
 # Shapes: N edges of the chunk, J candidates.
 
@@ -32,14 +34,49 @@ def mask_own(
         head[owner[i]] = -1
 
 
+def mask_known(
+    scores: np.ndarray,
+    first: int,
+    stop: int,
+    known: Known,
+    rows: np.ndarray,
+    owner: np.ndarray,
+    slots: np.ndarray,
+    work: Workspace,
+    negatives: np.ndarray,
+) -> None:
+    """Mask the candidates that make another known edge; negatives [N] is lowered by as many.
+
+    scores [N, J] belong to the places first … stop − 1 of all places; `known` holds the lists of these edges.
+    """
+    if known.first.shape[0] == 0:
+        return
+    for p in range(first, stop):
+        work.place_same[p] = work.place_head[owner[p]]
+        work.place_head[owner[p]] = p
+    for i in range(scores.shape[0]):
+        for k in range(known.first[i], known.stop[i]):
+            holder = find_owner(known.rows[k], rows, slots)
+            p = work.place_head[holder] if holder >= 0 else -1
+            while p >= 0:
+                if scores[i, p - first] != MASKED:
+                    scores[i, p - first] = MASKED
+                    negatives[i] -= 1
+                p = work.place_same[p]
+    for p in range(first, stop):
+        work.place_head[owner[p]] = -1
+
+
 def cost_of_side(
-    scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray, weight: np.ndarray, margin: np.float32
+    scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray, weight: np.ndarray, numbers: Numbers
 ) -> float:
     """Loss of one side; scores [N, J] and positives [N] become its derivatives, 0 for an edge without negatives."""
     loss = 0.0
     for i in range(scores.shape[0]):
         if negatives[i] > 0:
-            edge, derivative = edge_loss(scores[i], positives[i], negatives[i], weight[i], margin)
+            edge, derivative = edge_loss(
+                scores[i], positives[i], negatives[i], weight[i], numbers.margin, numbers.temperature
+            )
             loss += float(edge)
             positives[i] = derivative
         else:
@@ -58,19 +95,3 @@ def copy_diagonal(scores: np.ndarray, positives: np.ndarray) -> None:
     """positives[i] = scores[i, i]."""
     for i in range(scores.shape[0]):
         positives[i] = scores[i, i]
-
-
-def dot_rows(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """out[i] = a[i] · b[i]."""
-    for i in range(a.shape[0]):
-        total = np.float32(0)
-        for d in range(a.shape[1]):
-            total += a[i, d] * b[i, d]
-        out[i] = total
-
-
-def add_scaled_rows(factors: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-    """out[i] += factors[i] · rows[i]."""
-    for i in range(rows.shape[0]):
-        for d in range(rows.shape[1]):
-            out[i, d] += factors[i] * rows[i, d]

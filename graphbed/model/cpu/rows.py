@@ -4,7 +4,7 @@ import numpy as np
 
 from graphbed.model.cpu.random import draw_rows
 from graphbed.model.cpu.slots import update_row
-from graphbed.model.cpu.workspace import Learned
+from graphbed.model.cpu.workspace import Learned, Numbers
 
 # Shapes: P places (entities of a chunk), V rows of a table, D dimension.
 
@@ -12,12 +12,34 @@ HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 HASH_SHIFT = np.uint64(32)
 
 
-def choose_rows(own: np.ndarray, key: np.uint64, first: int, count: int, rows: np.ndarray) -> None:
-    """The entities of one side into `rows`: `own`, then draws of `key` from a table of `count` rows."""
+def choose_rows(
+    own: np.ndarray, ends: np.ndarray, key: np.uint64, first: int, table: Learned, numbers: Numbers, rows: np.ndarray
+) -> None:
+    """The entities of one side into `rows`: `own`, then the drawn negatives.
+
+    Those are every trainable row, or numbers first, first + 1, … of `key`: rows of random edges (`ends` holds those of
+    all edges), read-only rows if there are any, and trainable rows.
+    """
     edges = own.shape[0]
     for i in range(edges):
         rows[i] = own[i]
-    draw_rows(key, first, count, rows[edges:])
+    drawn = rows[edges:]
+    if numbers.every:
+        for k in range(drawn.shape[0]):
+            drawn[k] = k
+        return
+    if drawn.shape[0] == 0:
+        return
+    degree, read_only = numbers.degree, table.values.shape[0] - table.trainable
+    remote = numbers.remote if read_only else 0
+    draw_rows(key, first, ends.shape[0], drawn[:degree])
+    for k in range(degree):
+        drawn[k] = ends[drawn[k]]
+    if remote:
+        draw_rows(key, first + degree, read_only, drawn[degree : degree + remote])
+        for k in range(degree, degree + remote):
+            drawn[k] += table.trainable
+    draw_rows(key, first + degree + remote, table.trainable, drawn[degree + remote :])
 
 
 def gather(table: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
@@ -50,6 +72,15 @@ def find_owners(rows: np.ndarray, start: int, stop: int, slots: np.ndarray, owne
         owner[p] = slots[slot]
 
 
+def find_owner(row: int, rows: np.ndarray, slots: np.ndarray) -> int:
+    """The first place that holds `row`, by the hash table `slots` of `find_owners`; -1 = none does."""
+    mask = slots.shape[0] - 1
+    slot = np.int64((np.uint64(row) * HASH_MULTIPLIER) >> HASH_SHIFT) & mask
+    while slots[slot] >= 0 and rows[slots[slot]] != row:
+        slot = (slot + 1) & mask
+    return int(slots[slot])
+
+
 def merge(owner: np.ndarray, start: int, stop: int, grads: np.ndarray) -> None:
     """Add the gradients of places that hold another place's row to that place's."""
     for p in range(start, stop):
@@ -59,12 +90,26 @@ def merge(owner: np.ndarray, start: int, stop: int, grads: np.ndarray) -> None:
                 grads[first, d] += grads[p, d]
 
 
+def shorten(vector: np.ndarray, longest: np.float32) -> None:
+    """Scale `vector` [D] to the length `longest` if it is longer."""
+    squares = np.float32(0)
+    for d in range(vector.shape[0]):
+        squares += vector[d] * vector[d]
+    if squares > longest * longest:
+        scale = longest / np.sqrt(squares)
+        for d in range(vector.shape[0]):
+            vector[d] *= scale
+
+
 def update_table(
-    table: Learned, rows: np.ndarray, owner: np.ndarray, start: int, stop: int, grads: np.ndarray, lr: np.float32
+    table: Learned, rows: np.ndarray, owner: np.ndarray, start: int, stop: int, grads: np.ndarray, numbers: Numbers
 ) -> np.float32:
-    """One step of each row that a place owns; returns a number that is finite only if their gradients were."""
+    """One step of each trainable row that a place owns; returns a number that is finite if their gradients were."""
     squares = np.float32(0)
     for p in range(start, stop):
-        if owner[p] == p:
-            squares += update_row(table.values, table.sums, rows[p], grads[p], lr)
+        if owner[p] == p and rows[p] < table.trainable:
+            moved = update_row(table.values, table.sums, rows[p], grads[p], numbers.lr)
+            squares += moved
+            if numbers.max_norm > np.float32(0) and moved != np.float32(0):
+                shorten(table.values[rows[p]], numbers.max_norm)
     return squares

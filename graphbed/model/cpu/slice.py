@@ -4,21 +4,23 @@ import numpy as np
 
 from graphbed.model.cpu.random import chunk_key
 from graphbed.model.cpu.slots import train_chunk
-from graphbed.model.cpu.workspace import Learned, Numbers, Workspace
+from graphbed.model.cpu.workspace import Edges, Known, Numbers, Side, Workspace
 
 # Shapes: E edges, C chunks.
 
 
+def known_of(known: Known, first: int, last: int) -> Known:
+    """The lists of the edges from `first` up to but without `last`; nothing if nothing is known."""
+    if known.first.shape[0] == 0:
+        return known
+    return Known(known.first[first:last], known.stop[first:last], known.rows)
+
+
 def train_chunks(
-    lhs_rows: np.ndarray,
-    relation_rows: np.ndarray,
-    rhs_rows: np.ndarray,
-    weight: np.ndarray,
+    edges: Edges,
     chunk_starts: np.ndarray,
-    lhs: Learned,
-    rhs: Learned,
-    lhs_values: Learned,
-    rhs_values: Learned,
+    lhs: Side,
+    rhs: Side,
     numbers: Numbers,
     work: Workspace,
     same_table: int,
@@ -35,20 +37,15 @@ def train_chunks(
         first, last = chunk_starts[chunk], chunk_starts[chunk + 1]
         if first == last:
             continue
-        chunk_loss, squares = train_chunk(
-            lhs_rows[first:last],
-            relation_rows[first:last],
-            rhs_rows[first:last],
-            weight[first:last],
-            lhs,
-            rhs,
-            lhs_values,
-            rhs_values,
-            numbers,
-            work,
-            same_table,
-            chunk_key(seed, first),
+        part = Edges(
+            edges.lhs_rows[first:last],
+            edges.relation_rows[first:last],
+            edges.rhs_rows[first:last],
+            edges.weight[first:last],
+            known_of(edges.lhs_known, first, last),
+            known_of(edges.rhs_known, first, last),
         )
+        chunk_loss, squares = train_chunk(part, lhs, rhs, numbers, work, same_table, chunk_key(seed, first))
         progress[0] += last - first
         loss[0] += chunk_loss
         if not (np.isfinite(chunk_loss) and np.isfinite(squares)):

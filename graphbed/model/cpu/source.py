@@ -20,7 +20,7 @@ import numba
 import numpy as np
 from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 
-from graphbed.config.job import Operator
+from graphbed.config.choices import Comparator, Operator, Regularizer
 from graphbed.errors import InputError
 from graphbed.model.kernel import KernelSpec
 
@@ -34,7 +34,7 @@ import numpy as np
 from numba import njit
 
 from graphbed.model.cpu.intrinsics import matmul, power_of_two
-from graphbed.model.cpu.workspace import Learned, Numbers, Workspace
+from graphbed.model.cpu.workspace import Edges, Known, Learned, Numbers, Side, Workspace
 
 # Not nnan and ninf: with these the compiler may assume that no number is NaN, and np.isfinite(nan) is True.
 OPTIONS = dict(nogil=True, error_model="numpy", fastmath={{"reassoc", "contract", "nsz", "arcp", "afn"}})
@@ -47,17 +47,37 @@ entry = njit(cache=True, **OPTIONS)(train_chunks.py_func)
 """
 
 
+_COMPARISON = {
+    Comparator.DOT: ("comparators/dot.py", "blocks/products.py"),
+    Comparator.COS: ("comparators/cos.py", "blocks/products.py"),
+    Comparator.L2: ("comparators/squares.py", "comparators/l2.py", "blocks/distances.py"),
+    Comparator.SQUARED_L2: ("comparators/squares.py", "comparators/squared_l2.py", "blocks/distances.py"),
+    Comparator.L1: ("comparators/dot.py", "comparators/l1.py", "blocks/moduli.py"),
+    Comparator.COMPLEX_L1: ("comparators/dot.py", "comparators/complex_l1.py", "blocks/moduli.py"),
+}
+"""How vectors are made ready, and how they become scores."""
+
+
+def _regularizer(spec: KernelSpec) -> str:
+    if spec.regularizer is Regularizer.L2:
+        return "squares"
+    if spec.operator is Operator.ROTATION:
+        return "modulus_without_angles"
+    return "modulus" if spec.operator.is_complex else "real"
+
+
 def chosen_files(spec: KernelSpec) -> tuple[str, ...]:
     """The files that make up a combination, relative to this folder, each name before its first use at import."""
-    regularizer = "modulus" if spec.operator is Operator.COMPLEX_DIAGONAL else "real"
     return (
         "random.py",
         "exponential.py",
         "relation_update.py",
+        "runs.py",
+        f"bias/{'first' if spec.bias else 'absent'}.py",
         f"operators/{spec.operator}.py",
-        f"comparators/{spec.comparator}.py",
+        *_COMPARISON[spec.comparator],
         f"losses/{spec.loss}.py",
-        f"regularizers/{regularizer}.py",
+        f"regularizers/{_regularizer(spec)}.py",
         f"updates/{spec.optimizer}.py",
         "rows.py",
         "negatives.py",
@@ -99,6 +119,9 @@ def write_module(spec: KernelSpec, directory: Path, sources: Path = SOURCES) -> 
         with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".new", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            # Whole seconds: an image's layer keeps no more of a time stamp, and the machine code depends on it.
+            seconds = int(Path(file.name).stat().st_mtime)
+            os.utime(file.name, (seconds, seconds))
             # A link is made by one process alone: replacing the file would change its time stamp, which the machine
             # code that another process has just stored depends on.
             os.link(file.name, path)

@@ -1,34 +1,17 @@
-"""One chunk in torch: scores, loss, gradients, update."""
+"""One chunk in torch: scores, loss, gradients by autograd, update."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from graphbed.config.job import Operator
+from graphbed.config.choices import Operator
 from graphbed.model.kernel import Hyper, KernelSpec
-from graphbed.model.reference.losses import loss_and_derivatives
-from graphbed.model.reference.operators import (
-    apply_operator,
-    make_comparable,
-    pull_back_comparator,
-    pull_back_operator,
-    regularizer_gradient,
-)
-from graphbed.model.reference.updates import update_rows
+from graphbed.model.reference.formulas import apply_operator, loss_of, parameter_size_of, scores_of, size_of
+from graphbed.model.reference.updates import State, update_rows
 
-# Shapes: N edges of the chunk, P entities of a side (the edges' own first, then its uniform negatives), V rows of a
-# table, Rg relations of the group, D dimension.
-
-
-@dataclass(slots=True, kw_only=True)
-class Pair:
-    """Values and their Adagrad sums on the device."""
-
-    values: Tensor
-    """[V, D] or [Rg, D]."""
-    sums: Tensor
-    """[V, 1], [V, D] or [Rg, D]."""
+# Shapes: N edges of the chunk, P entities of a side (the edges' own first, then its drawn negatives), V rows of a
+# table, Rg relations of the group, K numbers of an operator, D dimension.
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,10 +20,18 @@ class Entities:
 
     rows: Tensor
     """int64 [P]."""
-    points: Tensor
-    """[P, D], as they are in the table."""
-    grads: Tensor
-    """[P, D]."""
+    known: list[set[int]]
+    """Rows that are no negatives, besides the edge's own, of each edge."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Side:
+    """What one side trains."""
+
+    table: State
+    operator: State
+    shared: State | None
+    """The global embedding [1, D]; one object where both sides have one entity type."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,130 +46,92 @@ class Chunk:
     """[N]."""
 
 
-def train_chunk(
-    spec: KernelSpec, hyper: Hyper, chunk: Chunk, lhs: Pair, rhs: Pair, lhs_values: Pair, rhs_values: Pair
-) -> tuple[float, bool]:
-    """Train one chunk; returns the loss, and whether all gradients were finite. lhs and rhs may be one object."""
-    train = _train_reciprocal if spec.reciprocal else _train_plain
-    theta_grads = {
-        side: torch.zeros((len(chunk.weight), chunk.lhs.points.shape[1])).to(chunk.weight) for side in ("lhs", "rhs")
+def train_chunk(spec: KernelSpec, hyper: Hyper, chunk: Chunk, lhs: Side, rhs: Side) -> tuple[float, bool]:
+    """Train one chunk; returns the loss, and whether all gradients were finite. The tables may be one object."""
+    leaves = {
+        "lhs": lhs.table.values[chunk.lhs.rows].requires_grad_(),
+        "rhs": rhs.table.values[chunk.rhs.rows].requires_grad_(),
+        "lhs_theta": _theta(lhs.operator, chunk).requires_grad_(),
+        "rhs_theta": _theta(rhs.operator, chunk).requires_grad_(),
     }
-    loss, live = train(spec, hyper, chunk, _theta(lhs_values, chunk), _theta(rhs_values, chunk), theta_grads)
-    if hyper.regularization > 0:
-        _regularize(spec, hyper, chunk, live, lhs_values, rhs_values, theta_grads)
-    if lhs is rhs:
-        rows, grads = torch.cat([chunk.lhs.rows, chunk.rhs.rows]), torch.cat([chunk.lhs.grads, chunk.rhs.grads])
-        finite = update_rows(lhs.values, lhs.sums, rows, grads, hyper.lr)
-    else:
-        finite = update_rows(lhs.values, lhs.sums, chunk.lhs.rows, chunk.lhs.grads, hyper.lr)
-        finite &= update_rows(rhs.values, rhs.sums, chunk.rhs.rows, chunk.rhs.grads, hyper.lr)
-    for side, pair in (("lhs", lhs_values), ("rhs", rhs_values)):
-        if len(pair.values):
-            finite &= update_rows(pair.values, pair.sums, chunk.relations, theta_grads[side], hyper.relation_lr)
-    return loss, finite
+    if lhs.shared is not None and rhs.shared is not None:
+        leaves["lhs_shared"] = lhs.shared.values.clone().requires_grad_()
+        leaves["rhs_shared"] = rhs.shared.values.clone().requires_grad_()
+    loss, penalty = _loss(spec, hyper, chunk, leaves)
+    if loss.requires_grad:  # not if no edge has a negative
+        torch.autograd.backward(loss + penalty)
+    grads = {name: torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for name, leaf in leaves.items()}
+    finite = all(bool(torch.isfinite(grad).all()) for grad in grads.values())
+    _update(spec, hyper, chunk, lhs, rhs, grads)
+    return loss.item(), finite
 
 
-def _train_reciprocal(
-    spec: KernelSpec, hyper: Hyper, chunk: Chunk, lhs_theta: Tensor, rhs_theta: Tensor, theta_grads: dict[str, Tensor]
-) -> tuple[float, dict[str, Tensor]]:
+def _loss(spec: KernelSpec, hyper: Hyper, chunk: Chunk, leaves: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     edges = len(chunk.weight)
-    loss, live = 0.0, {}
-    for side, theta, source, target in (
-        ("lhs", lhs_theta, chunk.rhs, chunk.lhs),
-        ("rhs", rhs_theta, chunk.lhs, chunk.rhs),
+    points = {side: leaves[side] + leaves.get(f"{side}_shared", 0) for side in ("lhs", "rhs")}
+    loss = penalty = torch.zeros((), dtype=torch.float64, device=chunk.weight.device)
+    for side, other, entities, enabled in (
+        ("lhs", "rhs", chunk.lhs, hyper.lhs_negatives),
+        ("rhs", "lhs", chunk.rhs, hyper.rhs_negatives),
     ):
-        points = source.points[:edges]
-        queries, query_scales = make_comparable(spec.comparator, apply_operator(spec.operator, points, theta))
-        candidates, scales = make_comparable(spec.comparator, target.points)
-        side_loss, by_queries, by_candidates, live[side] = _side(
-            spec, hyper, side, queries, candidates, target.rows, chunk.weight
-        )
-        loss += side_loss
-        target.grads += pull_back_comparator(spec.comparator, candidates, scales, by_candidates)
-        by_results = pull_back_comparator(spec.comparator, queries, query_scales, by_queries)
-        by_points, theta_grads[side] = pull_back_operator(spec.operator, points, theta, by_results)
-        source.grads[:edges] += by_points
-    return loss, live
+        candidates, queries = points[side], points[other][:edges]
+        if spec.reciprocal:
+            queries = apply_operator(spec.operator, queries, leaves[f"{side}_theta"])
+        elif side == "rhs":
+            candidates = apply_operator(spec.operator, candidates, leaves["rhs_theta"][:1].expand(len(candidates), -1))
+        else:
+            queries = apply_operator(spec.operator, queries, leaves["rhs_theta"])
+        negative = _negatives(hyper, entities, edges)
+        live = negative.any(1) & enabled
+        if not live.any():
+            continue
+        scores = scores_of(spec, queries, candidates)
+        positives = scores.diagonal()
+        costs = loss_of(spec.loss, scores[live], positives[live], negative[live], hyper)
+        loss = loss + (costs * chunk.weight[live]).double().sum()
+        sizes = size_of(spec, leaves["lhs"][:edges]) + size_of(spec, leaves["rhs"][:edges])
+        if spec.operator is not Operator.NONE:
+            sizes = sizes + parameter_size_of(spec, leaves[f"{side}_theta" if spec.reciprocal else "rhs_theta"])
+        penalty = penalty + hyper.regularization * (sizes * chunk.weight)[live].sum()
+    return loss, penalty
 
 
-def _train_plain(
-    spec: KernelSpec,
-    hyper: Hyper,
-    chunk: Chunk,
-    lhs_theta: Tensor,  # noqa: ARG001
-    rhs_theta: Tensor,
-    theta_grads: dict[str, Tensor],
-) -> tuple[float, dict[str, Tensor]]:
-    edges = len(chunk.weight)
-    theta = rhs_theta[:1].expand_as(chunk.rhs.points)
-    left, left_scales = make_comparable(spec.comparator, chunk.lhs.points)
-    right, right_scales = make_comparable(spec.comparator, apply_operator(spec.operator, chunk.rhs.points, theta))
-    by_left, by_right = torch.zeros_like(left), torch.zeros_like(right)
-    loss, live = 0.0, {}
-    for side, queries, query_grads, candidates, candidate_grads, rows in (
-        ("lhs", right, by_right, left, by_left, chunk.lhs.rows),
-        ("rhs", left, by_left, right, by_right, chunk.rhs.rows),
-    ):
-        side_loss, by_queries, by_candidates, live[side] = _side(
-            spec, hyper, side, queries[:edges], candidates, rows, chunk.weight
-        )
-        loss += side_loss
-        query_grads[:edges] += by_queries
-        candidate_grads += by_candidates
-    chunk.lhs.grads += pull_back_comparator(spec.comparator, left, left_scales, by_left)
-    by_results = pull_back_comparator(spec.comparator, right, right_scales, by_right)
-    by_points, by_theta = pull_back_operator(spec.operator, chunk.rhs.points, theta, by_results)
-    chunk.rhs.grads += by_points
-    theta_grads["rhs"][0] = by_theta.sum(0)
-    return loss, live
-
-
-def _side(
-    spec: KernelSpec, hyper: Hyper, side: str, queries: Tensor, candidates: Tensor, rows: Tensor, weight: Tensor
-) -> tuple[float, Tensor, Tensor, Tensor]:
-    """Loss of one side, gradients of queries [N, D] and candidates [P, D], and which edges have negatives [N]."""
-    edges = len(queries)
-    scores = queries @ candidates.T
-    positives = (queries * candidates[:edges]).sum(1)
+def _negatives(hyper: Hyper, entities: Entities, edges: int) -> Tensor:
+    """bool [N, P]: which candidates are negatives of which edge."""
+    rows = entities.rows
     negative = rows[None, :] != rows[:edges, None]
-    if not hyper.batch_negatives:
+    if hyper.all_negatives or not hyper.batch_negatives:
         negative[:, :edges] = False
-    if not (hyper.lhs_negatives if side == "lhs" else hyper.rhs_negatives):
-        negative[:] = False
-    loss, by_scores, by_positives = loss_and_derivatives(spec.loss, scores, positives, negative, weight, hyper.margin)
-    by_queries = by_scores @ candidates + by_positives[:, None] * candidates[:edges]
-    by_candidates = by_scores.T @ queries
-    by_candidates[:edges] += by_positives[:, None] * queries
-    return loss, by_queries, by_candidates, negative.any(1)
+    for edge, known in enumerate(entities.known):
+        if known:
+            negative[edge] &= ~torch.isin(rows, torch.tensor(sorted(known), device=rows.device))
+    return negative
 
 
-def _regularize(
-    spec: KernelSpec,
-    hyper: Hyper,
-    chunk: Chunk,
-    live: dict[str, Tensor],
-    lhs_values: Pair,
-    rhs_values: Pair,
-    theta_grads: dict[str, Tensor],
-) -> None:
-    """Add N3's gradient: entities and operator parameters of each edge, once for each side that has negatives."""
-    edges = len(chunk.weight)
-    scale = {side: (hyper.regularization * chunk.weight * live[side])[:, None] for side in ("lhs", "rhs")}
-    for entities in (chunk.lhs, chunk.rhs):
-        gradient = regularizer_gradient(spec.operator, entities.points[:edges])
-        entities.grads[:edges] += (scale["lhs"] + scale["rhs"]) * gradient
-    if spec.operator is Operator.NONE:
-        return
-    if spec.reciprocal:
-        for side, pair in (("lhs", lhs_values), ("rhs", rhs_values)):
-            theta_grads[side] += scale[side] * regularizer_gradient(spec.operator, _theta(pair, chunk))
+def _update(spec: KernelSpec, hyper: Hyper, chunk: Chunk, lhs: Side, rhs: Side, grads: dict[str, Tensor]) -> None:
+    optimizer, longest = spec.optimizer, hyper.max_norm
+    if lhs.table is rhs.table:
+        rows = torch.cat([chunk.lhs.rows, chunk.rhs.rows])
+        update_rows(lhs.table, rows, torch.cat([grads["lhs"], grads["rhs"]]), hyper.lr, optimizer, longest)
     else:
-        gradient = regularizer_gradient(spec.operator, _theta(rhs_values, chunk))
-        theta_grads["rhs"] += (scale["lhs"] + scale["rhs"]) * gradient
+        update_rows(lhs.table, chunk.lhs.rows, grads["lhs"], hyper.lr, optimizer, longest)
+        update_rows(rhs.table, chunk.rhs.rows, grads["rhs"], hyper.lr, optimizer, longest)
+    for side, operator in (("lhs", lhs.operator), ("rhs", rhs.operator)):
+        if len(operator.values):
+            update_rows(operator, chunk.relations, grads[f"{side}_theta"], hyper.relation_lr)
+    if lhs.shared is None or rhs.shared is None:
+        return
+    shared_lr = hyper.relation_lr if hyper.shared_lr is None else hyper.shared_lr
+    first = torch.zeros(1, dtype=torch.int64, device=chunk.weight.device)
+    if lhs.shared is rhs.shared:
+        update_rows(lhs.shared, first, grads["lhs_shared"] + grads["rhs_shared"], shared_lr)
+    else:
+        update_rows(lhs.shared, first, grads["lhs_shared"], shared_lr)
+        update_rows(rhs.shared, first, grads["rhs_shared"], shared_lr)
 
 
-def _theta(pair: Pair, chunk: Chunk) -> Tensor:
-    """Operator parameters of each edge [N, D]; zeros where the side has none."""
-    if len(pair.values) == 0:
-        return torch.zeros_like(chunk.lhs.points[: len(chunk.weight)])
-    return pair.values[chunk.relations]
+def _theta(operator: State, chunk: Chunk) -> Tensor:
+    """Operator parameters of each edge [N, K]; zeros where the side has none."""
+    if len(operator.values) == 0:
+        return torch.zeros((len(chunk.weight), operator.values.shape[1]), device=chunk.weight.device)
+    return operator.values[chunk.relations]

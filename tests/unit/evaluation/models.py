@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from graphbed.config.job import Comparator, EntityConfig, JobConfig, Operator, RelationConfig
+from graphbed.config.choices import Comparator, Operator
+from graphbed.config.job import EntityConfig, JobConfig, RelationConfig
 from graphbed.evaluation.edges import SplitEdges
 from graphbed.evaluation.scoring import TrainedModel
 from graphbed.graph.schema import EntityTable, GraphSchema, RelationEntry, StoredFile

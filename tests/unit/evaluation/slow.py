@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from graphbed.config.job import Comparator, Operator
+from graphbed.config.choices import Comparator, Operator
 from graphbed.evaluation.edges import SplitEdges
 from graphbed.evaluation.scoring import TrainedModel
 
@@ -53,6 +53,13 @@ def _score(model: TrainedModel, relation: int, sought: str, left: Vector, right:
             return [x + v for x, v in zip(vector, values, strict=True)]
         if entry.operator is Operator.DIAGONAL:
             return [x * v for x, v in zip(vector, values, strict=True)]
+        if entry.operator in (Operator.LINEAR, Operator.AFFINE):
+            size = len(vector)
+            rows = [values[i * size : (i + 1) * size] for i in range(size)]
+            offsets = values[size * size :] or [0.0] * size
+            return [sum(a * x for a, x in zip(r, vector, strict=True)) + o for r, o in zip(rows, offsets, strict=True)]
+        if entry.operator is Operator.ROTATION:
+            values = [math.cos(angle) for angle in values] + [math.sin(angle) for angle in values]
         half = len(vector) // 2
         products = [complex(vector[i], vector[half + i]) * complex(values[i], values[half + i]) for i in range(half)]
         return [p.real for p in products] + [p.imag for p in products]
@@ -63,7 +70,22 @@ def _score(model: TrainedModel, relation: int, sought: str, left: Vector, right:
         right = operate(right, "lhs")
     else:
         right = operate(right, "rhs")
+    if not model.bias:
+        return _compare(model.comparator, left, right)
+    return left[0] + right[0] + _compare(model.comparator, left[1:], right[1:])
+
+
+def _compare(comparator: Comparator, left: Vector, right: Vector) -> float:
+    gaps = [a - b for a, b in zip(left, right, strict=True)]
+    half = len(gaps) // 2
+    if comparator is Comparator.L1:
+        return -sum(map(abs, gaps))
+    if comparator is Comparator.COMPLEX_L1:
+        return -sum(abs(complex(gaps[i], gaps[half + i])) for i in range(half))
+    if comparator in (Comparator.L2, Comparator.SQUARED_L2):
+        square = sum(gap * gap for gap in gaps)
+        return -square if comparator is Comparator.SQUARED_L2 else -math.sqrt(square)
     product = sum(a * b for a, b in zip(left, right, strict=True))
-    if model.comparator is Comparator.COS:
+    if comparator is Comparator.COS:
         product /= math.sqrt(sum(a * a for a in left)) * math.sqrt(sum(b * b for b in right))
     return product

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphbed.config.job import Comparator, Operator
+from graphbed.config.choices import Comparator, Operator
 from graphbed.errors import InputError
 from graphbed.evaluation.names import EntityNames
 from graphbed.evaluation.neighbors import completions, nearest

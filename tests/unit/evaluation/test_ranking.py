@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from graphbed.config.job import Comparator, Operator, RelationConfig
+from graphbed.config.choices import Comparator, Operator
+from graphbed.config.job import RelationConfig
 from graphbed.evaluation.edges import SplitEdges
 from graphbed.evaluation.known import KnownEntities
 from graphbed.evaluation.metrics import RankMetrics

@@ -1,12 +1,13 @@
 """Tiny training problems with repeated entities, and the uncompiled CPU kernel."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 
 import numpy as np
 
-from graphbed.config.job import Comparator, Loss, Operator, Optimizer
+from graphbed.config.choices import Comparator, Loss, Operator, Optimizer
+from graphbed.graph.edges import EdgeArrays
 from graphbed.model.cpu import intrinsics, source, workspace
 from graphbed.model.cpu_kernel import CpuKernel
 from graphbed.model.kernel import (
@@ -19,6 +20,7 @@ from graphbed.model.kernel import (
     SideParameters,
     Table,
 )
+from graphbed.model.known import known_edges
 
 SEED = 11
 
@@ -68,15 +70,20 @@ class Problem:
     def arrays(self) -> dict[str, np.ndarray]:
         pairs = {"lhs": self.lhs.embeddings, "rhs": self.rhs.embeddings}
         pairs |= {"lhs_theta": self.parameters.lhs.values, "rhs_theta": self.parameters.rhs.values}
+        if self.parameters.lhs_global is not None and self.parameters.rhs_global is not None:
+            pairs |= {"lhs_shared": self.parameters.lhs_global.values, "rhs_shared": self.parameters.rhs_global.values}
         return pairs
 
     def sums(self) -> dict[str, np.ndarray]:
-        return {
+        sums = {
             "lhs": self.lhs.sums,
             "rhs": self.rhs.sums,
             "lhs_theta": self.parameters.lhs.sums,
             "rhs_theta": self.parameters.rhs.sums,
         }
+        if self.parameters.lhs_global is not None and self.parameters.rhs_global is not None:
+            sums |= {"lhs_shared": self.parameters.lhs_global.sums, "rhs_shared": self.parameters.rhs_global.sums}
+        return sums
 
 
 def problem(
@@ -89,6 +96,9 @@ def problem(
     one_table: bool = True,
     rows: int = 6,
     seed: int = 0,
+    shared: bool = False,
+    read_only: int = 0,
+    known: bool = False,
     **hyper: object,
 ) -> Problem:
     """Edges among few entities, so that duplicates and own entities among the candidates are common."""
@@ -98,11 +108,19 @@ def problem(
         return generator.normal(size=shape).astype(np.float32)
 
     def table(count: int) -> Table:
-        columns = 1 if spec.optimizer is Optimizer.ROW_ADAGRAD else dimension
-        return Table(embeddings=floats(count, dimension), sums=np.ones((count, columns), np.float32))
+        columns = spec.optimizer.columns(dimension)
+        return Table(
+            embeddings=floats(count + read_only, dimension),
+            sums=np.ones((count + read_only, columns), np.float32),
+            read_only_rows=read_only,
+        )
 
     def side(relations: int) -> SideParameters:
-        return SideParameters(values=floats(relations, dimension), sums=np.ones((relations, dimension), np.float32))
+        width = spec.operator.width(dimension)
+        return SideParameters(values=floats(relations, width), sums=np.ones((relations, width), np.float32))
+
+    def vector() -> SideParameters:
+        return SideParameters(values=floats(1, dimension), sums=np.ones((1, dimension), np.float32))
 
     relations = 0 if spec.operator is Operator.NONE else 3
     lhs = table(rows)
@@ -111,17 +129,25 @@ def problem(
     relation_rows = (
         generator.integers(0, 3, count) if spec.reciprocal else np.repeat(generator.integers(0, 3, len(chunks)), chunks)
     )
+    edges = EdgeSlice(
+        lhs_rows=generator.integers(0, lhs.trainable_rows, count),
+        relation_rows=relation_rows.astype(np.int32),
+        rhs_rows=generator.integers(0, rhs.trainable_rows, count),
+        weight=generator.uniform(0.5, 2, count).astype(np.float32),
+        chunk_starts=np.concatenate([[0], np.cumsum(chunks)]).astype(np.int64),
+    )
+    if known:
+        arrays = EdgeArrays.unweighted(edges.lhs_rows, edges.relation_rows, edges.rhs_rows)
+        edges = replace(edges, known=known_edges(arrays, None))
+    parameters = GroupParameters(rhs=side(relations), lhs=side(relations if spec.reciprocal else 0))
+    if shared:
+        lhs_global = vector()
+        parameters = replace(parameters, lhs_global=lhs_global, rhs_global=lhs_global if one_table else vector())
     return Problem(
-        edges=EdgeSlice(
-            lhs_rows=generator.integers(0, len(lhs.embeddings), count),
-            relation_rows=relation_rows.astype(np.int32),
-            rhs_rows=generator.integers(0, len(rhs.embeddings), count),
-            weight=generator.uniform(0.5, 2, count).astype(np.float32),
-            chunk_starts=np.concatenate([[0], np.cumsum(chunks)]).astype(np.int64),
-        ),
+        edges=edges,
         lhs=lhs,
         rhs=rhs,
-        parameters=GroupParameters(rhs=side(relations), lhs=side(relations if spec.reciprocal else 0)),
+        parameters=parameters,
         hyper=Hyper(
             **{  # type: ignore[arg-type]
                 "lr": 0.5,

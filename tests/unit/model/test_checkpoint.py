@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphbed.config.job import EntityConfig, JobConfig, Operator, RelationConfig
+from graphbed.config.choices import Operator
+from graphbed.config.job import EntityConfig, JobConfig, RelationConfig
 from graphbed.config.load import dump_job
 from graphbed.errors import CheckpointMissing, ConfigDiffers, GraphMissing, ObjectCorrupt, ObjectMissing
 from graphbed.graph.partition import Partition

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graphbed.config.job import Comparator, Loss, Operator, Optimizer
+from graphbed.config.choices import Comparator, Loss, Operator, Optimizer
 from graphbed.model.cpu_kernel import cpu_kernel
 from graphbed.model.kernel import Control, EdgeSlice, KernelSpec, Table
 from graphbed.model.reference_kernel import reference_kernel

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphbed.config.job import Comparator, Loss, Operator, Optimizer
+from graphbed.config.choices import Comparator, Loss, Operator, Optimizer
 from graphbed.graph.edges import EdgeArrays
 from graphbed.model.edges import order_edges
 from graphbed.model.kernel import Hyper, KernelSpec

@@ -1,11 +1,13 @@
 """The gradients of both kernels, recovered from one update, against the judge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from graphbed.config.job import Comparator, Loss, Operator, Optimizer
+from graphbed.config.choices import Comparator, Loss, Operator, Optimizer, Regularizer
 from graphbed.model.kernel import KernelSpec
-from graphbed.model.reference.draws import draw_rows
+from graphbed.model.reference.draws import drawn_rows
 from graphbed.model.reference_kernel import reference_kernel
 from tests.unit.model.judge import judged
 from tests.unit.model.problems import SEED, Problem, all_specs, problem, uncompiled
@@ -15,13 +17,8 @@ NEGATIVES = {"both": (4, 3), "batch": (4, 0), "uniform": (0, 4)}
 
 
 def draws_of(subject: Problem) -> dict[str, np.ndarray]:
-    hyper = subject.hyper
-    lhs = hyper.uniform_negatives if hyper.lhs_negatives else 0
-    rhs = hyper.uniform_negatives if hyper.rhs_negatives else 0
-    return {
-        "lhs": draw_rows(SEED, 0, 0, lhs, len(subject.lhs.embeddings)),
-        "rhs": draw_rows(SEED, 0, lhs, rhs, len(subject.rhs.embeddings)),
-    }
+    lhs, rhs = drawn_rows(subject.edges, 0, subject.lhs, subject.rhs, subject.hyper, SEED)
+    return {"lhs": lhs, "rhs": rhs}
 
 
 def agree(kernel: str, spec: KernelSpec, subject: Problem) -> None:
@@ -32,7 +29,7 @@ def agree(kernel: str, spec: KernelSpec, subject: Problem) -> None:
     assert control.loss[0] == pytest.approx(loss, rel=1e-4, abs=1e-5)
     assert not control.failed[0]
     for name, array in subject.arrays().items():
-        lr = subject.hyper.relation_lr if name.endswith("theta") else subject.hyper.lr
+        lr = subject.hyper.lr if name in ("lhs", "rhs") else subject.hyper.relation_lr
         sums = subject.sums()[name]
         recovered = (before[name] - array) / lr * np.sqrt(sums)
         scale = np.abs(gradients[name]).max(initial=1)
@@ -114,3 +111,88 @@ def test_a_zero_vector_scores_zero_under_cos(kernel: str, reciprocal: bool):
     assert control.loss[0] == pytest.approx(subject.hyper.margin * negatives, rel=1e-5)
     assert not control.failed[0]
     assert np.isfinite(subject.lhs.embeddings).all()
+
+
+SOME = [spec for spec in all_specs() if spec.operator in (Operator.NONE, Operator.COMPLEX_DIAGONAL, Operator.AFFINE)]
+
+
+@pytest.mark.parametrize("spec", SOME[::7], ids=lambda spec: spec.name)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"all_negatives": True},
+        {"known": True},
+        {"known": True, "all_negatives": True, "one_table": False},
+        {"shared": True},
+        {"shared": True, "one_table": False},
+        {"degree_negatives": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_gradients_are_the_judges_with_every_option(kernel: str, spec: KernelSpec, options: dict[str, object]):
+    agree(kernel, spec, problem(spec, regularization=0.1, rows=9, **options))
+
+
+@pytest.mark.parametrize("spec", [*SOME[1::9], *all_specs()[-4:]], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("changes", [{"bias": True}, {"regularizer": Regularizer.L2}], ids=str)
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("negatives", NEGATIVES)
+def test_gradients_are_the_judges_with_a_bias_and_with_l2(
+    kernel: str, spec: KernelSpec, changes: dict[str, object], negatives: str
+):
+    changed = replace(spec, **changes)
+    if changed.bias and spec.comparator is Comparator.COMPLEX_L1:
+        changed = replace(changed, comparator=Comparator.L2)
+    batch, uniform = NEGATIVES[negatives]
+    agree(kernel, changed, problem(changed, batch=batch, uniform=uniform, regularization=0.1))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_read_only_rows_are_drawn_and_never_updated(kernel: str):
+    spec = all_specs()[0]
+    subject = problem(spec, rows=6, read_only=5, uniform=6, remote_negatives=4)
+    drawn = draws_of(subject)
+    assert all((rows[:4] >= 6).all() and (rows[4:] < 6).all() for rows in drawn.values())
+    loss, gradients = judged(spec, subject, drawn)
+    before = subject.lhs.embeddings.copy()
+    control = subject.train(KERNELS[kernel](spec))
+    assert control.loss[0] == pytest.approx(loss, rel=1e-4)
+    np.testing.assert_array_equal(subject.lhs.embeddings[6:], before[6:])
+    recovered = (before - subject.lhs.embeddings)[:6] / subject.hyper.lr * np.sqrt(subject.lhs.sums[:6])
+    np.testing.assert_allclose(recovered, gradients["lhs"][:6], rtol=2e-3, atol=2e-5 * np.abs(recovered).max())
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_adam_takes_its_first_step_by_the_sign_of_the_gradient(kernel: str):
+    """With m = u = 0 and n = 0 the first step is η·g/(|g| + ε√(1 − 0.999)), so nearly η by the sign."""
+    spec = replace(all_specs()[0], optimizer=Optimizer.ADAM)
+    subject = problem(spec)
+    subject.lhs.sums[:] = 0
+    _, gradients = judged(spec, subject, draws_of(subject))
+    before = subject.lhs.embeddings.copy()
+    subject.train(KERNELS[kernel](spec))
+    clear = np.abs(gradients["lhs"]) > 1e-3
+    assert clear.any()
+    np.testing.assert_allclose(
+        (before - subject.lhs.embeddings)[clear], subject.hyper.lr * np.sign(gradients["lhs"])[clear], rtol=1e-3
+    )
+    np.testing.assert_allclose(subject.lhs.sums[:, :4], 0.1 * gradients["lhs"], rtol=1e-3, atol=1e-5)
+    touched = np.abs(gradients["lhs"]).max(axis=1) > 0
+    np.testing.assert_array_equal(subject.lhs.sums[:, -1], touched)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_no_trained_row_is_longer_than_max_norm(kernel: str):
+    spec = all_specs()[0]
+    subject, free = problem(spec, max_norm=0.7), problem(spec)
+    before = subject.lhs.embeddings.copy()
+    subject.train(KERNELS[kernel](spec))
+    free.train(KERNELS[kernel](spec))
+    moved = (before != subject.lhs.embeddings).any(axis=1)
+    lengths = np.linalg.norm(subject.lhs.embeddings, axis=1)
+    assert moved.any()
+    assert (lengths[moved] <= 0.7001).all()
+    longer = np.linalg.norm(free.lhs.embeddings, axis=1)[:, None]
+    expected = free.lhs.embeddings * np.minimum(1, 0.7 / longer)
+    np.testing.assert_allclose(subject.lhs.embeddings[moved], expected[moved], rtol=1e-4, atol=1e-6)

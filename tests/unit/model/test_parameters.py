@@ -121,4 +121,4 @@ def test_a_job_becomes_the_numbers_and_the_combination_of_a_kernel():
     assert Hyper.from_config(job(relation_lr=0.3)).relation_lr == 0.3
     spec = KernelSpec.from_config(config, 1)
     assert (spec.operator, spec.reciprocal, spec.comparator) == (Operator.COMPLEX_DIAGONAL, True, Comparator.DOT)
-    assert spec.name == "complex_diagonal-dot-ranking-reciprocal-row_adagrad"
+    assert spec.name == "complex_diagonal-dot-ranking-reciprocal-row_adagrad-N3"

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from graphbed.model.cpu.slots import compared_part
+
 COS_EPSILON = np.float32(1e-12)
 """Added to the squared length: a zero vector scores 0 and has finite gradients; lengths above 1e-5 hardly change."""
 
@@ -9,14 +11,16 @@ COS_ONE = np.float32(1)
 
 
 def make_comparable(vectors: np.ndarray, out: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    inputs, outputs = compared_part(vectors), compared_part(out)
     for p in range(vectors.shape[0]):
         squares = COS_EPSILON
-        for d in range(vectors.shape[1]):
-            squares += vectors[p, d] * vectors[p, d]
+        for d in range(inputs.shape[1]):
+            squares += inputs[p, d] * inputs[p, d]
         scale = COS_ONE / np.sqrt(squares)
         scales[p] = scale
-        for d in range(vectors.shape[1]):
-            out[p, d] = vectors[p, d] * scale
+        out[p, 0] = vectors[p, 0]
+        for d in range(inputs.shape[1]):
+            outputs[p, d] = inputs[p, d] * scale
     return out
 
 

@@ -11,6 +11,7 @@ def edge_loss(
     negatives: int,
     weight: np.float32,
     margin: np.float32,  # noqa: ARG001
+    temperature: np.float32,  # noqa: ARG001
 ) -> tuple[np.float32, np.float32]:
     one = np.float32(1)
     share = weight / np.float32(negatives)

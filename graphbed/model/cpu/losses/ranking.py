@@ -9,6 +9,7 @@ def edge_loss(
     negatives: int,  # noqa: ARG001
     weight: np.float32,
     margin: np.float32,
+    temperature: np.float32,  # noqa: ARG001
 ) -> tuple[np.float32, np.float32]:
     shift = margin - positive
     loss = np.float32(0)

@@ -11,6 +11,7 @@ def edge_loss(
     negatives: int,  # noqa: ARG001
     weight: np.float32,
     margin: np.float32,  # noqa: ARG001
+    temperature: np.float32,  # noqa: ARG001
 ) -> tuple[np.float32, np.float32]:
     highest = positive
     for j in range(scores.shape[0]):

@@ -11,3 +11,7 @@ def add_regularizer(vector: np.ndarray, scale: np.float32, grad: np.ndarray) -> 
         factor = three * np.sqrt(real * real + imaginary * imaginary)
         grad[d] += factor * real
         grad[half + d] += factor * imaginary
+
+
+def add_parameter_regularizer(values: np.ndarray, scale: np.float32, grad: np.ndarray) -> None:
+    add_regularizer(values, scale, grad)

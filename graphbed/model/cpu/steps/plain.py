@@ -8,24 +8,31 @@ import numpy as np
 
 from graphbed.model.cpu.chunk import (
     begin_chunk,
+    collect_shared,
     find_relations,
     finish_chunk,
     regularize_entities,
     regularize_relations,
 )
-from graphbed.model.cpu.intrinsics import matmul
-from graphbed.model.cpu.negatives import (
-    add_scaled_rows,
-    add_to_diagonal,
-    copy_diagonal,
-    cost_of_side,
-    dot_rows,
-    mask_own,
+from graphbed.model.cpu.negatives import add_to_diagonal, copy_diagonal, cost_of_side, mask_known, mask_own
+from graphbed.model.cpu.slots import (
+    add_biases,
+    add_pair_biases,
+    apply_operator,
+    compared_part,
+    make_comparable,
+    pull_back_biases,
+    pull_back_block,
+    pull_back_comparator,
+    pull_back_operator,
+    pull_back_pair_biases,
+    pull_back_pairs,
+    score_block,
+    score_pairs,
 )
-from graphbed.model.cpu.slots import apply_operator, make_comparable, pull_back_comparator, pull_back_operator
-from graphbed.model.cpu.workspace import Learned, Numbers, Workspace
+from graphbed.model.cpu.workspace import Edges, Numbers, Side, Workspace
 
-# Shapes: N edges of the chunk, L and R entities of the lhs and of the rhs (the edges' own first, then the uniform
+# Shapes: N edges of the chunk, L and R entities of the lhs and of the rhs (the edges' own first, then the drawn
 # negatives), D dimension. Column j of a side's scores belongs to its entity `first` + j.
 
 
@@ -45,97 +52,137 @@ def add_transposed(block: np.ndarray, out: np.ndarray) -> None:
 
 def train_pairs(
     left: np.ndarray,
+    left_scales: np.ndarray,
     right: np.ndarray,
-    weight: np.ndarray,
+    right_scales: np.ndarray,
+    edges: Edges,
     numbers: Numbers,
     work: Workspace,
+    same_table: int,
     left_grads: np.ndarray,
     right_grads: np.ndarray,
 ) -> float:
-    """Score left [L, D] against right [R, D] on both sides, set their gradients, return the loss."""
-    edges, half, most = weight.shape[0], work.rows.shape[0] // 2, work.distinct.shape[0]
-    first = 0 if numbers.batch else edges
-    lhs_scores = work.scores[0, : edges * (left.shape[0] - first)].reshape(edges, left.shape[0] - first)
-    rhs_scores = work.scores[1, : edges * (right.shape[0] - first)].reshape(edges, right.shape[0] - first)
-    lhs_positives, rhs_positives = work.positives[:edges], work.positives[most : most + edges]
+    """Score left [L, D] against right [R, D] on both sides, set their gradients, return the loss.
 
-    matmul(left[:edges], right[first:].T, rhs_scores, False)
-    matmul(right[:edges], left[edges:].T, lhs_scores[:, edges - first :], False)
+    A bias is the first number of left and right; the others are what the comparator made.
+    """
+    count, half, most = edges.weight.shape[0], work.rows.shape[0] // 2, work.distinct.shape[0]
+    first = 0 if numbers.batch else count
+    lhs_columns, rhs_columns = left.shape[0] - first, right.shape[0] - first
+    lhs_scores = work.scores[0, : count * lhs_columns].reshape(count, lhs_columns)
+    rhs_scores = work.scores[1, : count * rhs_columns].reshape(count, rhs_columns)
+    lhs_kept = work.kept[0, : count * lhs_columns].reshape(count, lhs_columns)[:, count - first :]
+    rhs_kept = work.kept[1, : count * rhs_columns].reshape(count, rhs_columns)
+    lhs_drawn = lhs_scores[:, count - first :]
+    lhs_positives, rhs_positives = work.positives[:count], work.positives[most : most + count]
+    own_left, own_right = compared_part(left[:count]), compared_part(right[:count])
+
+    score_block(own_left, left_scales[:count], compared_part(right[first:]), right_scales[first:], rhs_scores, rhs_kept)
+    add_biases(left[:count], right[first:], rhs_scores)
+    score_block(own_right, right_scales[:count], compared_part(left[count:]), left_scales[count:], lhs_drawn, lhs_kept)
+    add_biases(right[:count], left[count:], lhs_drawn)
     if numbers.batch:
-        transpose(rhs_scores[:, :edges], lhs_scores)
+        transpose(rhs_scores[:, :count], lhs_scores)
         copy_diagonal(rhs_scores, rhs_positives)
     else:
-        dot_rows(left[:edges], right, rhs_positives)
+        score_pairs(own_left, own_right, rhs_positives)
+        add_pair_biases(left[:count], right[:count], rhs_positives)
     lhs_positives[:] = rhs_positives
 
     loss = 0.0
     if numbers.lhs_side:
-        negatives = work.negatives[:edges]
+        negatives = work.negatives[:count]
         mask_own(lhs_scores, work.owner, first, work.head, work.same, negatives)
-        loss += cost_of_side(lhs_scores, lhs_positives, negatives, weight, numbers.margin)
+        mask_known(
+            lhs_scores, first, left.shape[0], edges.lhs_known, work.rows, work.owner, work.slots[0], work, negatives
+        )
+        loss += cost_of_side(lhs_scores, lhs_positives, negatives, edges.weight, numbers)
     else:
         lhs_scores[:] = np.float32(0)
         lhs_positives[:] = np.float32(0)
     if numbers.rhs_side:
-        negatives = work.negatives[most : most + edges]
+        negatives = work.negatives[most : most + count]
         mask_own(rhs_scores, work.owner[half:], first, work.head, work.same, negatives)
-        loss += cost_of_side(rhs_scores, rhs_positives, negatives, weight, numbers.margin)
+        mask_known(
+            rhs_scores,
+            half + first,
+            half + right.shape[0],
+            edges.rhs_known,
+            work.rows,
+            work.owner,
+            work.slots[0 if same_table else 1],
+            work,
+            negatives,
+        )
+        loss += cost_of_side(rhs_scores, rhs_positives, negatives, edges.weight, numbers)
     else:
         rhs_scores[:] = np.float32(0)
         rhs_positives[:] = np.float32(0)
 
-    for i in range(edges):
+    for i in range(count):
         rhs_positives[i] += lhs_positives[i]
     if numbers.batch:
-        add_transposed(lhs_scores[:, :edges], rhs_scores)
+        add_transposed(lhs_scores[:, :count], rhs_scores)
         add_to_diagonal(rhs_scores, rhs_positives)
-    matmul(rhs_scores, right[first:], left_grads[:edges], False)
-    matmul(rhs_scores.T, left[:edges], right_grads[first:], False)
+    left_grads[:, 0] = np.float32(0)
+    right_grads[:, 0] = np.float32(0)
+    pull_back_biases(rhs_scores, left_grads, right_grads[first:])
+    pull_back_biases(lhs_drawn, right_grads, left_grads[count:])
+    pull_back_block(
+        rhs_scores,
+        rhs_kept,
+        own_left,
+        compared_part(right[first:]),
+        compared_part(left_grads[:count]),
+        False,
+        compared_part(right_grads[first:]),
+        False,
+    )
     if not numbers.batch:
-        right_grads[:edges] = np.float32(0)
-        add_scaled_rows(rhs_positives, left[:edges], right_grads)
-        add_scaled_rows(rhs_positives, right[:edges], left_grads)
-    matmul(lhs_scores[:, edges - first :].T, right[:edges], left_grads[edges:], False)
-    matmul(lhs_scores[:, edges - first :], left[edges:], right_grads[:edges], True)
+        own = compared_part(right_grads[:count])
+        own[:] = np.float32(0)
+        pull_back_pair_biases(rhs_positives, left_grads, right_grads)
+        pull_back_pairs(rhs_positives, own_left, own_right, compared_part(left_grads), compared_part(right_grads))
+    pull_back_block(
+        lhs_drawn,
+        lhs_kept,
+        own_right,
+        compared_part(left[count:]),
+        compared_part(right_grads[:count]),
+        True,
+        compared_part(left_grads[count:]),
+        False,
+    )
     return loss
 
 
 def train_chunk(
-    lhs_rows: np.ndarray,
-    relation_rows: np.ndarray,
-    rhs_rows: np.ndarray,
-    weight: np.ndarray,
-    lhs: Learned,
-    rhs: Learned,
-    lhs_values: Learned,
-    rhs_values: Learned,
-    numbers: Numbers,
-    work: Workspace,
-    same_table: int,
-    key: np.uint64,
+    edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, same_table: int, key: np.uint64
 ) -> tuple[float, np.float32]:
-    edges, half, most = lhs_rows.shape[0], work.rows.shape[0] // 2, work.distinct.shape[0]
-    lhs_stop, rhs_stop = edges + numbers.lhs_uniform, half + edges + numbers.rhs_uniform
-    begin_chunk(lhs_rows, rhs_rows, lhs, rhs, numbers, work, same_table, key)
-    relations = find_relations(relation_rows, rhs_values, work)
-    # One relation a chunk, for the uniform negatives as well.
-    work.relations[: rhs_stop - half] = relation_rows[0]
+    count, half, most = edges.weight.shape[0], work.rows.shape[0] // 2, work.distinct.shape[0]
+    lhs_stop, rhs_stop = count + numbers.lhs_drawn, half + count + numbers.rhs_drawn
+    begin_chunk(edges, lhs, rhs, numbers, work, same_table, key)
+    relations = find_relations(edges.relation_rows, rhs.operator, work)
+    # One relation a chunk, for the drawn negatives as well.
+    work.relations[: rhs_stop - half] = edges.relation_rows[0]
     work.local[: rhs_stop - half] = 0
 
+    values = rhs.operator.values
     lhs_points, rhs_points = work.points[:lhs_stop], work.points[half:rhs_stop]
     lhs_scales, rhs_scales = work.scales[:lhs_stop], work.scales[half:rhs_stop]
     lhs_grads, rhs_grads = work.grads[:lhs_stop], work.grads[half:rhs_stop]
-    buffer = work.compared[half:rhs_stop]
+    moved = apply_operator(rhs_points, values, work.relations, work.compared[half:rhs_stop])
     left = make_comparable(lhs_points, work.compared[:lhs_stop], lhs_scales)
-    right = make_comparable(apply_operator(rhs_points, rhs_values.values, work.relations, buffer), buffer, rhs_scales)
-    loss = train_pairs(left, right, weight, numbers, work, lhs_grads, rhs_grads)
-    pull_back_comparator(left, lhs_scales, lhs_grads)
-    pull_back_comparator(right, rhs_scales, rhs_grads)
+    right = make_comparable(moved, work.compared[half:rhs_stop], rhs_scales)
+    loss = train_pairs(left, lhs_scales, right, rhs_scales, edges, numbers, work, same_table, lhs_grads, rhs_grads)
+    pull_back_comparator(compared_part(left), lhs_scales, compared_part(lhs_grads))
+    pull_back_comparator(compared_part(right), rhs_scales, compared_part(rhs_grads))
     value_grads = work.value_grads[most:]
-    pull_back_operator(rhs_points, rhs_values.values, work.relations, work.local, rhs_grads, value_grads)
+    pull_back_operator(rhs_points, values, work.relations, work.local, rhs_grads, value_grads)
 
+    collect_shared(lhs, lhs_grads, rhs_grads, work)
     if numbers.regularization > np.float32(0):
-        regularize_entities(weight, numbers, work, lhs_points, rhs_points, lhs_grads, rhs_grads)
-        regularize_relations(relation_rows, weight, numbers, work, 0, rhs_values.values, value_grads)
-        regularize_relations(relation_rows, weight, numbers, work, 1, rhs_values.values, value_grads)
-    return loss, finish_chunk(lhs, rhs, lhs_values, rhs_values, numbers, work, relations, edges)
+        regularize_entities(edges, lhs, rhs, numbers, work, lhs_grads, rhs_grads)
+        regularize_relations(edges.relation_rows, edges.weight, numbers, work, 0, values, value_grads)
+        regularize_relations(edges.relation_rows, edges.weight, numbers, work, 1, values, value_grads)
+    return loss, finish_chunk(lhs, rhs, numbers, work, same_table, relations, count)

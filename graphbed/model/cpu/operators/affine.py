@@ -1,0 +1,43 @@
+"""Affine: A y + v, with the relation's first D·D numbers as the matrix A, row by row, and the last D as v."""
+
+import numpy as np
+
+from graphbed.model.cpu.intrinsics import matmul
+from graphbed.model.cpu.runs import end_of_run
+
+
+def apply_operator(points: np.ndarray, values: np.ndarray, relations: np.ndarray, out: np.ndarray) -> np.ndarray:
+    dimension, start = points.shape[1], 0
+    while start < points.shape[0]:
+        stop = end_of_run(relations, start, points.shape[0])
+        theta = values[relations[start]]
+        matrix = theta[: dimension * dimension].reshape(dimension, dimension)
+        matmul(points[start:stop], matrix.T, out[start:stop], False)
+        for p in range(start, stop):
+            for d in range(dimension):
+                out[p, d] += theta[dimension * dimension + d]
+        start = stop
+    return out
+
+
+def pull_back_operator(
+    points: np.ndarray,
+    values: np.ndarray,
+    relations: np.ndarray,
+    local: np.ndarray,
+    grads: np.ndarray,
+    value_grads: np.ndarray,
+) -> None:
+    dimension, start = points.shape[1], 0
+    while start < points.shape[0]:
+        stop = end_of_run(relations, start, points.shape[0])
+        matrix = values[relations[start], : dimension * dimension].reshape(dimension, dimension)
+        theta_grad = value_grads[local[start]]
+        matrix_grad = theta_grad[: dimension * dimension].reshape(dimension, dimension)
+        matmul(grads[start:stop].T, points[start:stop], matrix_grad, True)
+        for p in range(start, stop):
+            for d in range(dimension):
+                theta_grad[dimension * dimension + d] += grads[p, d]
+        given = grads[start:stop].copy()
+        matmul(given, matrix, grads[start:stop], False)
+        start = stop
