@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graphbed.config.choices import Comparator, Loss, Operator, Optimizer
+from graphbed.config.choices import Comparator, Loss, Operator, Optimizer, Regularizer
 from graphbed.model.cpu_kernel import cpu_kernel
 from graphbed.model.kernel import Control, EdgeSlice, KernelSpec, Table
 from graphbed.model.reference_kernel import reference_kernel
@@ -20,7 +20,7 @@ QUICKSTART = KernelSpec(
     reciprocal=True,
     optimizer=Optimizer.ROW_ADAGRAD,
 )
-# Together with the first, these hold every loss, comparator, step and update in compiled form.
+# Together with the first, these hold every loss, step and Adagrad in compiled form, and the kinds of comparators.
 COMPILED = [
     QUICKSTART,
     KernelSpec(
@@ -36,6 +36,15 @@ COMPILED = [
         loss=Loss.LOGISTIC,
         reciprocal=False,
         optimizer=Optimizer.ROW_ADAGRAD,
+    ),
+    KernelSpec(
+        operator=Operator.AFFINE,
+        comparator=Comparator.L2,
+        loss=Loss.SELF_ADVERSARIAL,
+        reciprocal=True,
+        optimizer=Optimizer.ADAGRAD,
+        regularizer=Regularizer.L2,
+        bias=True,
     ),
 ]
 

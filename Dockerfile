@@ -1,0 +1,129 @@
+# One target for each service: docker build --target lockserver -t graphbed/lockserver .
+#
+#   PYTHON_IMAGE   the system and CPython below everything
+#   TORCH_INDEX    where torch comes from, if not from pip's own index: PyTorch's index of CPU builds makes the trainer's
+#                  image two gigabytes smaller, one of its CUDA indexes makes a trainer for that CUDA version
+#   PIP_FLAGS      e.g. "--no-index --find-links /wheels" to install from deploy/offline/wheels alone
+#
+# Versions are those of constraints.txt. No BuildKit needed.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+# ---------------------------------------------------------------- the wheel, and what it needs
+FROM ${PYTHON_IMAGE} AS wheel
+ARG PIP_FLAGS=
+COPY deploy/offline/wheels/ /wheels/
+WORKDIR /src
+COPY pyproject.toml README.md constraints.txt ./
+COPY graphbed/ graphbed/
+COPY services/ services/
+# PIP_FLAGS holds several words.
+# hadolint ignore=SC2086
+RUN python -m pip wheel --quiet --no-cache-dir ${PIP_FLAGS} --no-deps --wheel-dir /dist .
+
+FROM ${PYTHON_IMAGE} AS common
+ARG PIP_FLAGS=
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_CACHE_DIR=1
+COPY deploy/offline/wheels/ /wheels/
+WORKDIR /src
+COPY pyproject.toml constraints.txt deploy/requirements.py ./
+# hadolint ignore=SC2086
+RUN python -m venv --without-pip /opt/graphbed \
+    && python requirements.py >common.txt \
+    && python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} -c constraints.txt -r common.txt
+
+FROM common AS lockserver-files
+ARG PIP_FLAGS=
+# hadolint ignore=SC2086
+RUN python requirements.py lockserver >extra.txt \
+    && python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} -c constraints.txt -r extra.txt
+COPY --from=wheel /dist/ /dist/
+RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
+
+FROM common AS partitionserver-files
+ARG PIP_FLAGS=
+# hadolint ignore=SC2086
+RUN python requirements.py partitionserver >extra.txt \
+    && python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} -c constraints.txt -r extra.txt
+COPY --from=wheel /dist/ /dist/
+RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
+
+FROM common AS paramserver-files
+ARG PIP_FLAGS=
+# hadolint ignore=SC2086
+RUN python requirements.py paramserver >extra.txt \
+    && python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} -c constraints.txt -r extra.txt
+COPY --from=wheel /dist/ /dist/
+RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
+
+# ---------------------------------------------------------------- what every image is
+FROM ${PYTHON_IMAGE} AS runtime
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Graphbed" \
+      org.opencontainers.image.description="Embeddings for graphs that are too large for one machine" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+RUN groupadd --gid 10001 graphbed \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin graphbed \
+    && install -d -o 10001 -g 10001 /var/cache/graphbed /var/cache/graphbed/partitions /var/cache/graphbed/kernels \
+       /run/graphbed /run/graphbed/redis /run/graphbed/store /run/graphbed/grafana
+ENV PATH=/opt/graphbed/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    GRAPHBED_METRICS_LISTEN=0.0.0.0:9100
+WORKDIR /var/cache/graphbed
+USER 10001:10001
+EXPOSE 9100
+
+# ---------------------------------------------------------------- the services
+FROM runtime AS lockserver
+COPY --from=lockserver-files /opt/graphbed /opt/graphbed
+ENV GRAPHBED_LISTEN=0.0.0.0:7101
+EXPOSE 7101
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["python", "-m", "graphbed.rpc.healthcheck", "127.0.0.1:7101"]
+ENTRYPOINT ["python", "-m", "services.lockserver"]
+
+FROM runtime AS partitionserver
+COPY --from=partitionserver-files /opt/graphbed /opt/graphbed
+ENV GRAPHBED_LISTEN=0.0.0.0:7102
+EXPOSE 7102
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["python", "-m", "graphbed.rpc.healthcheck", "127.0.0.1:7102"]
+ENTRYPOINT ["python", "-m", "services.partitionserver"]
+
+FROM runtime AS paramserver
+COPY --from=paramserver-files /opt/graphbed /opt/graphbed
+ENV GRAPHBED_LISTEN=0.0.0.0:7103
+EXPOSE 7103
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["python", "-m", "graphbed.rpc.healthcheck", "127.0.0.1:7103"]
+ENTRYPOINT ["python", "-m", "services.paramserver"]
+
+# ---------------------------------------------------------------- torch, numba, SciPy: the trainer and the command line
+FROM common AS trainer-files
+ARG PIP_FLAGS=
+ARG TORCH_INDEX=
+# With an index of its own for torch, so that nothing else comes from there.
+# hadolint ignore=SC2086
+RUN python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} \
+       ${TORCH_INDEX:+--index-url ${TORCH_INDEX}} -c constraints.txt torch \
+    && python requirements.py trainer >extra.txt \
+    && python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} -c constraints.txt -r extra.txt
+COPY --from=wheel /dist/ /dist/
+RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
+
+FROM runtime AS trainer
+COPY --from=trainer-files /opt/graphbed /opt/graphbed
+# The demonstration's kernel, compiled for the processor of whoever builds; on any other one it is compiled once, into
+# the volume that belongs on this folder.
+ENV GRAPHBED_KERNEL_CACHE=/var/cache/graphbed/kernels
+COPY graphbed/datasets/fb15k-237/job.yaml /opt/graphbed/warm/job.yaml
+RUN ["python", "-m", "graphbed.model.warm", "/opt/graphbed/warm/job.yaml"]
+ENV GRAPHBED_LISTEN=0.0.0.0:7104
+EXPOSE 7104
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["python", "-m", "graphbed.rpc.healthcheck", "127.0.0.1:7104"]
+ENTRYPOINT ["python", "-m", "services.trainer"]
+
+# The same files with `graphbed` in front: docker compose run --rm cli status
+FROM trainer AS cli
+HEALTHCHECK NONE
+ENTRYPOINT ["graphbed"]
+CMD ["--help"]
