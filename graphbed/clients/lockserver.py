@@ -5,6 +5,7 @@ from typing import Self, TypeVar
 
 from google.protobuf.message import Message
 
+from graphbed import history
 from graphbed.graph.partition import Partition
 from graphbed.rpc.call import call
 from graphbed.rpc.channel import open_channel
@@ -45,7 +46,10 @@ class LockServerClient:
     def acquire(self, trainer_id: str, request_id: str) -> lockserver_pb2.AcquireResponse:
         """Ask for work: a grant, or how long to wait."""
         request = lockserver_pb2.AcquireRequest(trainer_id=trainer_id, request_id=request_id)
-        return self._call("Acquire", self._stub.Acquire, request)
+        with history.operation("acquire", trainer=trainer_id, request=request_id) as told:
+            reply = self._call("Acquire", self._stub.Acquire, request)
+            told["lease"] = reply.grant.lease_id or None
+        return reply
 
     def renew(
         self,
@@ -58,7 +62,8 @@ class LockServerClient:
         """Prove that the trainer lives; waits at most a sixth of `ttl_seconds`. Raises LeaseLost."""
         request = lockserver_pb2.RenewRequest(trainer_id=trainer_id, lease_id=lease_id, progress=progress)
         sixth = None if ttl_seconds is None else ttl_seconds / 6
-        return self._call("Renew", self._stub.Renew, request, at_most=sixth)
+        with history.operation("renew", trainer=trainer_id, lease=lease_id):
+            return self._call("Renew", self._stub.Renew, request, at_most=sixth)
 
     def commit(
         self,
@@ -84,7 +89,8 @@ class LockServerClient:
             parameters=None if parameters is None else parameters.to_proto(),
             stats=stats,
         )
-        self._call("Commit", self._stub.Commit, request)
+        with history.operation("commit", trainer=trainer_id, request=request_id, lease=lease_id):
+            self._call("Commit", self._stub.Commit, request)
 
     def release(
         self,
@@ -98,7 +104,8 @@ class LockServerClient:
         request = lockserver_pb2.ReleaseRequest(
             trainer_id=trainer_id, request_id=request_id, lease_id=lease_id, reason=reason, detail=detail
         )
-        self._call("Release", self._stub.Release, request)
+        with history.operation("release", trainer=trainer_id, request=request_id, lease=lease_id):
+            self._call("Release", self._stub.Release, request)
 
     def submit(self, config_yaml: str) -> tuple[str, bool]:
         """Add a job: its name, and whether it is new. Raises BadConfig, ConfigDiffers, GraphMissing."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
-from graphbed import logs
+from graphbed import history, logs
 from graphbed.errors import GraphbedError
 from graphbed.rpc import environment
 
@@ -33,7 +33,8 @@ def run_process(start: Callable[[], Stoppable], *, environ: Mapping[str, str], s
 
     0 after a graceful stop within GRAPHBED_GRACE_SECONDS (default 20); 2 with one line on stderr if `start` raises a
     GraphbedError. A second signal ends the process at once, with code 1. Writes the bound addresses to
-    GRAPHBED_ADDRESS_FILE, if that is set. Must be called on the main thread.
+    GRAPHBED_ADDRESS_FILE, and its history into the folder GRAPHBED_HISTORY, if those are set. Must be called on the
+    main thread.
     """
     stopping = threading.Event()
 
@@ -50,6 +51,7 @@ def run_process(start: Callable[[], Stoppable], *, environ: Mapping[str, str], s
             format=environment.read(environ, "GRAPHBED_LOG_FORMAT", "json"),
             service=service,
         )
+        history.configure(environment.optional(environ, "GRAPHBED_HISTORY"), service)
         grace_seconds = environment.read_seconds(environ, "GRAPHBED_GRACE_SECONDS", 20.0)
         address_file = environment.optional(environ, "GRAPHBED_ADDRESS_FILE")
         server = start()

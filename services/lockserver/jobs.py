@@ -18,6 +18,7 @@ from graphbed.errors import (
 )
 from graphbed.storage.manifest import newest_manifest
 from graphbed.storage.objects import ObjectStore
+from services.lockserver import chronicle
 from services.lockserver.codec import decode, encode
 from services.lockserver.context import JobContext
 from services.lockserver.lifecycle import fresh, restored
@@ -177,8 +178,11 @@ class JobTable:
         else:
             state = restored(context.plan, *newest, num_epochs=context.config.num_epochs)
         context.require_same(state.header)
+        delta, tag = state.as_delta(), self._random_hex()
+        chronicle.tell(job, "", tag, delta)
         with self._metrics.state_call("create"):
-            created = self._state.create(job, self._random_hex(), encode(state.as_delta()).written)
+            created = self._state.create(job, tag, encode(delta).written)
+        chronicle.tell_end(job, tag, done=created)
         with self._guard:
             self._known.add(job)
         if created:
@@ -214,8 +218,10 @@ class JobTable:
     def _apply(self, job: str, held: _Held, delta: Delta) -> bool:
         fields = encode(delta)
         tag = self._random_hex()
+        chronicle.tell(job, held.tag, tag, delta)
         with self._metrics.state_call("apply"):
             applied = self._state.apply(job, held.tag, tag, fields.written, fields.removed)
+        chronicle.tell_end(job, tag, done=applied)
         if applied:
             self._keep(job, _Held(tag, held.state.apply(delta)))
         return applied

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphbed import logs
+from graphbed import history, logs
 from graphbed.clock import Clock
 from graphbed.errors import GraphbedError, ObjectCorrupt, ObjectExists
 from graphbed.storage import layout
@@ -101,7 +101,9 @@ class ManifestWriter:
         with lock:
             try:
                 for _ in range(ATTEMPTS):
-                    own, found = self._write_once(job, compact=compact)
+                    with history.operation("manifest", job=job) as told:
+                        own, found = self._write_once(job, compact=compact)
+                        told |= {"sequence": found.sequence, "nonce": found.nonce, "own": own}
                     if own:
                         return found
             except GraphbedError:

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 
+from graphbed import history
 from graphbed.clients.tensors import Tensors
 from graphbed.errors import InputError, JobUnsettled, PushMissing, TensorUnknown
 from graphbed.graph.names import check_name
@@ -67,7 +68,9 @@ class Jobs:
         served = self._get(job)
         if served is None:
             raise PushMissing(lease=lease_id)
-        receipt = served.seal(lease_id, sequence)
+        with history.operation("seal", job=job, lease=lease_id) as told:
+            receipt = served.seal(lease_id, sequence)
+            told["key"], told["sha256"] = receipt.key, receipt.sha256
         self._metrics.seals.inc()
         return receipt
 
@@ -100,7 +103,11 @@ class Jobs:
         served = self._get(job) if base is None else self._get_or_add(job)
         if served is None:
             raise JobUnsettled(job=job)
-        return served.compact(manifest_sequence, base, deltas, nonce)
+        leases = [lease_id for lease_id, _ in deltas]
+        with history.operation("compact", job=job, base=base.key if base else None, leases=leases) as told:
+            receipt = served.compact(manifest_sequence, base, deltas, nonce)
+            told["key"] = receipt.key
+        return receipt
 
     def _get(self, job: str) -> ServedJob | None:
         check_name(job)

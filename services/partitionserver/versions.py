@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from graphbed import history
 from graphbed.errors import BadPartition, BadReceipt, NotFinite, ObjectCorrupt, ObjectExists, TooLarge
 from graphbed.graph.partition import Partition
 from graphbed.storage import layout
@@ -64,7 +65,7 @@ class Versions:
         version of the partition before; StoreFull, StoreUnavailable, StoreDenied.
         """
         key = layout.partition_version(announced.job, announced.partition, announced.lease_id)
-        with self._metrics.store_seconds.time():
+        with self._metrics.store_seconds.time(), history.operation("store", key=key, sha256=announced.sha256):
             self._check_announced(key, announced)
             data = self._collect(key, announced, pieces)
             self._check_content(key, announced, data)

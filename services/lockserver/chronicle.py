@@ -1,0 +1,63 @@
+"""The chronicle: each change of a job's state as lines of history, before it is tried and when its end is known.
+
+A change is told first and done then: one that was done is always told. Tags order the changes: each names the one
+that it follows. Whether a change that was told did happen is known by its second line, or by another that follows it.
+"""
+
+from typing import Any
+
+from graphbed import history
+from services.lockserver.state import Delta, Lease
+
+
+def tell(job: str, before: str, after: str, delta: Delta) -> None:
+    """A change from tag `before` ("" = a state that begins) to tag `after` is about to be tried."""
+    if history.is_on():
+        history.record("change", job=job, before=before, after=after, **_facts(delta))
+
+
+def tell_end(job: str, after: str, *, done: bool) -> None:
+    """The change to tag `after` has happened, or was refused because somebody else was faster."""
+    history.record("changed", job=job, after=after, done=done)
+
+
+def _facts(delta: Delta) -> dict[str, Any]:
+    """The parts of a change that a checker looks at; those that are empty are left out."""
+    header = delta.header
+    facts = {
+        "status": header.status.value if header else None,
+        "manifest": header.manifest_sequence if header else None,
+        "granted": [_granted(lease) for lease in delta.leases.values() if lease is not None],
+        "ended": [lease_id for lease_id, lease in delta.leases.items() if lease is None],
+        "renewed": [lease_id for lease_id, beat in delta.beats.items() if beat is not None and beat.renewals],
+        "pointers": [
+            [
+                partition.entity_type,
+                partition.index,
+                receipt.key if receipt else None,
+                receipt.sha256 if receipt else None,
+            ]
+            for partition, receipt in delta.pointers.items()
+        ],
+        "done": [[bucket.lhs, bucket.rhs, epochs] for bucket, epochs in delta.done.items()],
+        "committed": [record.lease_id for record in delta.commits.values() if record is not None],
+        "answers": [
+            [trainer, record.replies[-1].kind.value, record.replies[-1].request_id]
+            for trainer, record in delta.trainers.items()
+            if record is not None and record.replies
+        ],
+    }
+    return {name: value for name, value in facts.items() if value not in (None, [])}
+
+
+def _granted(lease: Lease) -> dict[str, Any]:
+    return {
+        "lease": lease.lease_id,
+        "trainer": lease.trainer,
+        "epoch": lease.epoch,
+        "buckets": [[bucket.lhs, bucket.rhs] for bucket in lease.buckets],
+        "partitions": [
+            [start.partition.entity_type, start.partition.index, start.version.key if start.version else None]
+            for start in lease.partitions
+        ],
+    }
