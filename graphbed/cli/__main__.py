@@ -17,6 +17,7 @@ from graphbed.cli.quickstart import quickstart
 from graphbed.cli.status import status
 from graphbed.cli.submit import submit
 from graphbed.cli.train import train
+from graphbed.cli.tune import tune
 from graphbed.errors import WRONG_INPUT, GraphbedError, exit_code
 
 COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
@@ -24,6 +25,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("ingest", ingest),
     ("plan", plan),
     ("train", train),
+    ("tune", tune),
     ("eval", evaluate),
     ("neighbors", neighbors),
     ("export", export),
