@@ -4,16 +4,18 @@ A change is told first and done then: one that was done is always told. Tags ord
 that it follows. Whether a change that was told did happen is known by its second line, or by another that follows it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from graphbed import history
-from services.lockserver.state import Delta, Lease
+from services.lockserver.state import Delta, JobState, Lease, TrainerRecord
 
 
-def tell(job: str, before: str, after: str, delta: Delta) -> None:
-    """A change from tag `before` ("" = a state that begins) to tag `after` is about to be tried."""
+def tell(job: str, before: str, after: str, delta: Delta, state: JobState | None) -> None:
+    """A change of `state` from tag `before` to tag `after` is about to be tried; None and "": a state begins."""
     if history.is_on():
-        history.record("change", job=job, before=before, after=after, **_facts(delta))
+        known = state.trainers if state else {}
+        history.record("change", job=job, before=before, after=after, **_facts(delta, known))
 
 
 def tell_end(job: str, after: str, *, done: bool) -> None:
@@ -21,7 +23,7 @@ def tell_end(job: str, after: str, *, done: bool) -> None:
     history.record("changed", job=job, after=after, done=done)
 
 
-def _facts(delta: Delta) -> dict[str, Any]:
+def _facts(delta: Delta, known: Mapping[str, TrainerRecord]) -> dict[str, Any]:
     """The parts of a change that a checker looks at; those that are empty are left out."""
     header = delta.header
     facts = {
@@ -42,9 +44,10 @@ def _facts(delta: Delta) -> dict[str, Any]:
         "done": [[bucket.lhs, bucket.rhs, epochs] for bucket, epochs in delta.done.items()],
         "committed": [record.lease_id for record in delta.commits.values() if record is not None],
         "answers": [
-            [trainer, record.replies[-1].kind.value, record.replies[-1].request_id]
+            [trainer, reply.kind.value, reply.request_id]
             for trainer, record in delta.trainers.items()
-            if record is not None and record.replies
+            for reply in (record.replies if record else ())
+            if reply not in known.get(trainer, TrainerRecord()).replies
         ],
     }
     return {name: value for name, value in facts.items() if value not in (None, [])}

@@ -179,7 +179,7 @@ class JobTable:
             state = restored(context.plan, *newest, num_epochs=context.config.num_epochs)
         context.require_same(state.header)
         delta, tag = state.as_delta(), self._random_hex()
-        chronicle.tell(job, "", tag, delta)
+        chronicle.tell(job, "", tag, delta, None)
         with self._metrics.state_call("create"):
             created = self._state.create(job, tag, encode(delta).written)
         chronicle.tell_end(job, tag, done=created)
@@ -218,7 +218,7 @@ class JobTable:
     def _apply(self, job: str, held: _Held, delta: Delta) -> bool:
         fields = encode(delta)
         tag = self._random_hex()
-        chronicle.tell(job, held.tag, tag, delta)
+        chronicle.tell(job, held.tag, tag, delta, held.state)
         with self._metrics.state_call("apply"):
             applied = self._state.apply(job, held.tag, tag, fields.written, fields.removed)
         chronicle.tell_end(job, tag, done=applied)
