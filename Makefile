@@ -36,12 +36,14 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python tools/protos.py --check
 	$(BIN)/python tools/config_docs.py --check
+	$(BIN)/python tools/metrics_docs.py --check
 
 protos: setup ## regenerate graphbed/v1 from protos/
 	$(BIN)/python tools/protos.py
 
-docs: setup ## regenerate docs/config.md and docs/job.schema.json
+docs: setup ## regenerate docs/config.md, docs/job.schema.json and docs/metrics.md
 	$(BIN)/python tools/config_docs.py
+	$(BIN)/python tools/metrics_docs.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) runs build *.egg-info

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from graphbed import history
 from graphbed.graph.partition import Partition
 from graphbed.rpc.call import call
+from graphbed.rpc.call_metrics import ClientCalls
 from graphbed.rpc.channel import open_channel
 from graphbed.storage.receipt import Receipt
 from graphbed.v1 import common_pb2, lockserver_pb2, lockserver_pb2_grpc
@@ -37,10 +38,10 @@ class LockServerClient:
     if the server cannot reach its own stores; both mean: try again with the same request id.
     """
 
-    def __init__(self, address: str) -> None:
-        """`address` is host:port; connects at the first call. Raises InputError if it is malformed."""
+    def __init__(self, address: str, *, calls: ClientCalls | None = None) -> None:
+        """`address` is host:port; connects at the first call, and has calls counted. Raises InputError if malformed."""
         self.address = address
-        self._channel = open_channel(address)
+        self._channel = open_channel(address, calls)
         self._stub = lockserver_pb2_grpc.LockServerStub(self._channel)
 
     def acquire(self, trainer_id: str, request_id: str) -> lockserver_pb2.AcquireResponse:
@@ -117,9 +118,10 @@ class LockServerClient:
         """End a job for good. Raises JobUnknown."""
         self._call("Cancel", self._stub.Cancel, lockserver_pb2.CancelRequest(job=job))
 
-    def get_job(self, job: str) -> lockserver_pb2.GetJobResponse:
-        """All that is known of a job. Raises JobUnknown."""
-        return self._call("GetJob", self._stub.GetJob, lockserver_pb2.GetJobRequest(job=job))
+    def get_job(self, job: str, *, with_buckets: bool = False) -> lockserver_pb2.GetJobResponse:
+        """All that is known of a job, `with_buckets` the progress of each bucket too. Raises JobUnknown."""
+        request = lockserver_pb2.GetJobRequest(job=job, with_buckets=with_buckets)
+        return self._call("GetJob", self._stub.GetJob, request)
 
     def list_jobs(self) -> list[lockserver_pb2.JobSummary]:
         """All jobs of the cluster."""

@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVar
 
 from graphbed.clients.tensors import Tensor, Tensors, join_tensors, slice_tensors
 from graphbed.rpc.call import call, call_stream
+from graphbed.rpc.call_metrics import ClientCalls
 from graphbed.rpc.channel import open_channel
 from graphbed.storage.receipt import Receipt
 from graphbed.v1 import paramserver_pb2, paramserver_pb2_grpc
@@ -31,11 +32,11 @@ class ParameterClient:
     Every method raises ServerUnreachable with the address if the server does not answer in time.
     """
 
-    def __init__(self, address: str, *, max_bytes: int = 1 << 30) -> None:
+    def __init__(self, address: str, *, max_bytes: int = 1 << 30, calls: ClientCalls | None = None) -> None:
         """`address` is host:port; `max_bytes` bounds what one pull may bring. Raises InputError if malformed."""
         self.address = address
         self._max_bytes = max_bytes
-        self._channel = open_channel(address)
+        self._channel = open_channel(address, calls)
         self._stub = paramserver_pb2_grpc.ParamServerStub(self._channel)
 
     def declare(self, job: str, tensors: Mapping[str, Tensor]) -> None:

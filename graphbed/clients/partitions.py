@@ -12,6 +12,7 @@ from graphbed.clock import Clock, SystemClock
 from graphbed.errors import InputError, ObjectCorrupt, ServerUnreachable
 from graphbed.graph.partition import Partition
 from graphbed.rpc.call import call, call_stream
+from graphbed.rpc.call_metrics import ClientCalls
 from graphbed.rpc.channel import open_channel
 from graphbed.storage.objects import sha256_hex
 from graphbed.storage.receipt import Receipt
@@ -35,11 +36,13 @@ class PartitionClient:
     Safe for threads.
     """
 
-    def __init__(self, addresses: Sequence[str], *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, addresses: Sequence[str], *, clock: Clock | None = None, calls: ClientCalls | None = None
+    ) -> None:
         """`addresses`: host:port of every partition server. Connects later. Raises InputError."""
         if not addresses:
             raise InputError(what="at least one partition server is needed")
-        self._channels: dict[str, grpc.Channel] = {address: open_channel(address) for address in addresses}
+        self._channels: dict[str, grpc.Channel] = {address: open_channel(address, calls) for address in addresses}
         self._clock = clock or SystemClock()
         self._avoided_until: dict[str, float] = {}
         self._lock = threading.Lock()

@@ -4,6 +4,7 @@ import json
 
 import grpc
 
+from graphbed.rpc.call_metrics import ClientCalls, ClientCallsInterceptor
 from graphbed.rpc.limits import Options, common_options
 from graphbed.rpc.server import split_address
 
@@ -27,8 +28,8 @@ _SERVICE_CONFIG = {
 }
 
 
-def open_channel(address: str) -> grpc.Channel:
-    """A channel to `host:port`; connects at the first call. Raises InputError if the address is malformed."""
+def open_channel(address: str, calls: ClientCalls | None = None) -> grpc.Channel:
+    """A channel to `host:port` whose calls are counted by `calls`; connects at the first one. Raises InputError."""
     split_address(address)
     options: Options = [
         *common_options(),
@@ -43,4 +44,5 @@ def open_channel(address: str) -> grpc.Channel:
         # Traffic inside the cluster never goes through the proxy that the environment names for the web.
         ("grpc.enable_http_proxy", 0),
     ]
-    return grpc.insecure_channel(address, options=options)
+    channel = grpc.insecure_channel(address, options=options)
+    return channel if calls is None else grpc.intercept_channel(channel, ClientCallsInterceptor(calls))

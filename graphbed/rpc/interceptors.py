@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
-from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from graphbed.errors import GraphbedError
 from graphbed.logs import get_logger
+from graphbed.rpc.call_metrics import ServerCalls, split_method
 from graphbed.rpc.errors import to_wire
 
 log = get_logger("graphbed.rpc")
@@ -32,7 +32,7 @@ class AroundCall(grpc.ServerInterceptor, ABC):  # type: ignore[type-arg]
 
     @abstractmethod
     def around(self, method: str, context: grpc.ServicerContext) -> AbstractContextManager[None]:
-        """What to do before and after the call of `method`, a name such as `Acquire`."""
+        """What to do before and after the call of `method`, as in `/graphbed.v1.LockServer/Acquire`."""
 
     def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Handler], handler_call_details: Any
@@ -40,7 +40,7 @@ class AroundCall(grpc.ServerInterceptor, ABC):  # type: ignore[type-arg]
         handler = continuation(handler_call_details)
         if handler is None:
             return None
-        method = str(handler_call_details.method).rsplit("/", 1)[-1]
+        method = str(handler_call_details.method)
         around = self.around
         behaviour: Any = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
 
@@ -84,7 +84,7 @@ class ErrorInterceptor(AroundCall):
             yield
         except GraphbedError as error:
             write = log.warning if error.code in _NOTABLE else log.debug
-            write("call refused", method=method, reason=error.reason, detail=str(error))
+            write("call refused", method=split_method(method)[1], reason=error.reason, detail=str(error))
             _abort(context, error)
         except grpc.RpcError:
             # Only the request stream raises this here: the caller went away in the middle of it.
@@ -92,8 +92,9 @@ class ErrorInterceptor(AroundCall):
         except Exception:
             if context.code() is not None:  # type: ignore[attr-defined]
                 raise  # the handler itself chose a status, for example the health service
-            log.exception("call failed", method=method)
-            _abort(context, GraphbedError(service=self._service, method=method))
+            name = split_method(method)[1]
+            log.exception("call failed", method=name)
+            _abort(context, GraphbedError(service=self._service, method=name))
 
 
 def _abort(context: grpc.ServicerContext, error: GraphbedError) -> NoReturn:
@@ -105,27 +106,15 @@ def _abort(context: grpc.ServicerContext, error: GraphbedError) -> NoReturn:
 class MetricsInterceptor(AroundCall):
     """Counts calls by status and times them. Methods that the server does not have are counted as `other`."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._handled = Counter(
-            "graphbed_grpc_server_handled_total",
-            "Calls that ended, by method and status code.",
-            ["grpc_method", "grpc_code"],
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "graphbed_grpc_server_handling_seconds",
-            "Time from the start of a call to its end, by method.",
-            ["grpc_method"],
-            registry=registry,
-            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
-        )
+    def __init__(self, calls: ServerCalls) -> None:
+        self._calls = calls
 
     def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Handler], handler_call_details: Any
     ) -> Handler:
         handler = super().intercept_service(continuation, handler_call_details)
         if handler is None:
-            self._handled.labels("other", grpc.StatusCode.UNIMPLEMENTED.name).inc()
+            self._calls.unknown()
         return handler
 
     @contextmanager
@@ -142,5 +131,4 @@ class MetricsInterceptor(AroundCall):
             code = context.code() or grpc.StatusCode.UNKNOWN  # type: ignore[attr-defined]
             raise
         finally:
-            self._handled.labels(method, code.name).inc()
-            self._seconds.labels(method).observe(time.perf_counter() - begin)
+            self._calls.handled(method, code, time.perf_counter() - begin)

@@ -11,6 +11,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry, start_http_server
 
 from graphbed.errors import InputError
+from graphbed.rpc.build_info import publish_build_info
+from graphbed.rpc.call_metrics import ServerCalls
 from graphbed.rpc.interceptors import ErrorInterceptor, MetricsInterceptor
 from graphbed.rpc.limits import server_options
 
@@ -93,7 +95,7 @@ def start_server(
     _require_bindable(listen, host, wanted_port)
     server = grpc.server(
         ThreadPoolExecutor(max_workers, thread_name_prefix=service_name),
-        interceptors=[MetricsInterceptor(registry), ErrorInterceptor(service_name)],
+        interceptors=[MetricsInterceptor(ServerCalls(registry)), ErrorInterceptor(service_name)],
         options=server_options(),
     )
     checks = health.HealthServicer()
@@ -103,6 +105,7 @@ def start_server(
         port = server.add_insecure_port(listen)
     except RuntimeError as error:
         raise InputError(what=f"cannot listen on {listen}: {error}") from error
+    publish_build_info(registry, service=service_name)
     metrics = MetricsServer(metrics_listen, registry) if metrics_listen else None
     server.start()
     running = RunningServer(

@@ -545,15 +545,19 @@ class GetJobRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_FIELD_NUMBER: _builtins.int
+    WITH_BUCKETS_FIELD_NUMBER: _builtins.int
     job: _builtins.str
+    with_buckets: _builtins.bool
+    """fill GetJobResponse.buckets"""
     def __init__(
         self,
         *,
         job: _builtins.str = ...,
+        with_buckets: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "with_buckets", b"with_buckets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -569,16 +573,27 @@ class GetJobResponse(_message.Message):
     EPOCHS_FIELD_NUMBER: _builtins.int
     MANIFEST_SEQUENCE_FIELD_NUMBER: _builtins.int
     LAST_FAILURE_FIELD_NUMBER: _builtins.int
+    EDGES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    TIME_LEFT_FIELD_NUMBER: _builtins.int
+    BUCKETS_FIELD_NUMBER: _builtins.int
     config_yaml: _builtins.str
     manifest_sequence: _builtins.int
     """newest manifest, 0 = none yet"""
     last_failure: _builtins.str
+    edges_per_second: _builtins.float
+    """of all trainers over the last minutes; absent: not known"""
     @_builtins.property
     def summary(self) -> Global___JobSummary: ...
     @_builtins.property
     def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeaseInfo]: ...
     @_builtins.property
     def epochs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EpochInfo]: ...
+    @_builtins.property
+    def time_left(self) -> _duration_pb2.Duration:
+        """to the job's end at that pace; absent: not known"""
+
+    @_builtins.property
+    def buckets(self) -> Global___BucketGrid: ...
     def __init__(
         self,
         *,
@@ -588,14 +603,47 @@ class GetJobResponse(_message.Message):
         epochs: _abc.Iterable[Global___EpochInfo] | None = ...,
         manifest_sequence: _builtins.int = ...,
         last_failure: _builtins.str = ...,
+        edges_per_second: _builtins.float | None = ...,
+        time_left: _duration_pb2.Duration | None = ...,
+        buckets: Global___BucketGrid | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["summary", b"summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_edges_per_second", b"_edges_per_second", "buckets", b"buckets", "edges_per_second", b"edges_per_second", "summary", b"summary", "time_left", b"time_left"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_yaml", b"config_yaml", "epochs", b"epochs", "last_failure", b"last_failure", "leases", b"leases", "manifest_sequence", b"manifest_sequence", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_edges_per_second", b"_edges_per_second", "buckets", b"buckets", "config_yaml", b"config_yaml", "edges_per_second", b"edges_per_second", "epochs", b"epochs", "last_failure", b"last_failure", "leases", b"leases", "manifest_sequence", b"manifest_sequence", "summary", b"summary", "time_left", b"time_left"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__edges_per_second: _TypeAlias = _typing.Literal["edges_per_second"]  # noqa: Y015
+    _WhichOneofArgType__edges_per_second: _TypeAlias = _typing.Literal["_edges_per_second", b"_edges_per_second"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__edges_per_second) -> _WhichOneofReturnType__edges_per_second | None: ...
+
+Global___GetJobResponse: _TypeAlias = GetJobResponse  # noqa: Y015
+
+@_typing.final
+class BucketGrid(_message.Message):
+    """How far each bucket is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    EPOCHS_FIELD_NUMBER: _builtins.int
+    columns: _builtins.int
+    """partitions on the rhs"""
+    @_builtins.property
+    def epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """row by row: 1 + epochs completed by the bucket, 0 for a bucket without edges"""
+
+    def __init__(
+        self,
+        *,
+        columns: _builtins.int = ...,
+        epochs: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "epochs", b"epochs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetJobResponse: _TypeAlias = GetJobResponse  # noqa: Y015
+Global___BucketGrid: _TypeAlias = BucketGrid  # noqa: Y015
 
 @_typing.final
 class JobSummary(_message.Message):

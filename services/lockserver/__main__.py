@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 
 from graphbed.clients.parameters import ParameterClient
 from graphbed.rpc import environment
+from graphbed.rpc.call_metrics import ClientCalls
 from graphbed.rpc.process import run_process
 from graphbed.storage.address import open_store
 from graphbed.storage.probe import probe_create_once
@@ -23,7 +24,7 @@ def start(environ: Mapping[str, str]) -> LockServer:
     probe_create_once(store)
     state = open_state(environment.required(environ, "GRAPHBED_STATE"), environ)
     address = environment.optional(environ, "GRAPHBED_PARAMSERVER")
-    parameters = ParameterClient(address) if address else None
+    parameters = ParameterClient(address, calls=ClientCalls(REGISTRY)) if address else None
     return start_lockserver(settings, store=store, state=state, parameters=parameters, registry=REGISTRY)
 
 

@@ -7,7 +7,6 @@ from graphbed import logs
 from graphbed.clock import Clock
 from graphbed.errors import GraphbedError
 from services.lockserver.jobs import JobTable
-from services.lockserver.lifecycle import completed_epochs
 from services.lockserver.metrics import LockServerMetrics
 from services.lockserver.transitions import expire
 from services.lockserver.watch import LeaseWatch, Watched
@@ -16,7 +15,7 @@ log = logs.get_logger("graphbed.lockserver")
 
 
 class Expiry:
-    """Ends the leases of trainers that fell silent, and shows how the jobs are."""
+    """Ends the leases of trainers that fell silent."""
 
     def __init__(self, *, jobs: JobTable, clock: Clock, metrics: LockServerMetrics) -> None:
         self._jobs = jobs
@@ -29,11 +28,7 @@ class Expiry:
         watched = []
         job_of = {}
         for context, state in self._jobs.usable():
-            job, plan = context.config.job, context.plan
-            done = sum(state.done.values())
-            self._metrics.leases.labels(job).set(len(state.leases))
-            self._metrics.pending.labels(job).set(len(plan.edges) * state.header.num_epochs - done)
-            self._metrics.epoch.labels(job).set(completed_epochs(plan, state))
+            job = context.config.job
             ttl = context.config.lease.ttl_seconds
             for lease_id, beat in state.beats.items():
                 job_of[lease_id] = job

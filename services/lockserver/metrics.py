@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from graphbed.errors import StoreDenied, StoreFull, StoreUnavailable
+
 _PREFIX = "graphbed_lockserver"
 
 
@@ -16,8 +18,9 @@ class LockServerMetrics:
         def counter(name: str, what: str, labels: tuple[str, ...] = ()) -> Counter:
             return Counter(f"{_PREFIX}_{name}", what, labels, registry=registry)
 
-        def gauge(name: str, what: str) -> Gauge:
-            return Gauge(f"{_PREFIX}_{name}", what, ["job"], registry=registry)
+        def gauge(name: str, what: str, label: str = "job_name") -> Gauge:
+            # Not `job`: Prometheus calls its scrape targets so.
+            return Gauge(f"{_PREFIX}_{name}", what, [label], registry=registry)
 
         self.grants = counter("grants_total", "Requests for work by outcome: granted or wait.", ("outcome",))
         self.renewals = counter("renewals_total", "Renewals by outcome: ok or lost.", ("outcome",))
@@ -28,12 +31,22 @@ class LockServerMetrics:
         self.manifest_failures = counter("manifest_failures_total", "Manifests that could not be written.")
         self.settle_failures = counter("settle_failures_total", "Failed calls of the parameter server.")
         self.conflicts = counter("state_conflicts_total", "Changes that lost to another one and were tried again.")
+        self.jobs = gauge("jobs", "Jobs by status: running, completed, cancelled.", "status")
         self.leases = gauge("leases_active", "Live leases.")
-        self.pending = gauge("buckets_pending", "Bucket epochs that are not committed yet.")
+        self.trainers = gauge("trainers_active", "Trainers that hold a lease.")
+        self.pending = gauge("buckets_pending", "Bucket epochs that are not committed yet; 0 once a job has ended.")
         self.epoch = gauge("epoch", "Epochs completed by every bucket.")
+        self.progress = gauge("progress_ratio", "Edges trained, of those of all epochs, 0 to 1.")
+        self.eta = gauge("eta_seconds", "Time to the job's end at the pace of the last minutes; NaN: not known.")
+        self.loss = gauge("loss", "Loss per edge of what is committed of the newest epoch; NaN: nothing yet.")
         self.manifest_age = gauge("manifest_age_seconds", "Time since the newest manifest was seen first.")
+        self.manifest_interval = gauge("manifest_interval_seconds", "Time between manifests that the job asks for.")
+        self.unrecorded = gauge("commits_unrecorded", "Commits that no manifest tells of yet.")
         self._state_seconds = Histogram(
             f"{_PREFIX}_state_store_seconds", "Time of one call of the state store.", ["op"], registry=registry
+        )
+        self._state_errors = counter(
+            "state_store_errors_total", "Calls that the state store (Redis) did not answer or refused.", ("op",)
         )
 
     @contextmanager
@@ -42,5 +55,8 @@ class LockServerMetrics:
         started = time.perf_counter()
         try:
             yield
+        except (StoreUnavailable, StoreDenied, StoreFull):
+            self._state_errors.labels(op).inc()
+            raise
         finally:
             self._state_seconds.labels(op).observe(time.perf_counter() - started)

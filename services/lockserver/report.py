@@ -44,3 +44,16 @@ def summarize(plan: Plan, state: JobState) -> Summary:
         edges_total=plan.edges_per_epoch * header.num_epochs,
         live_leases=len(state.leases),
     )
+
+
+def bucket_grid(plan: Plan, state: JobState) -> tuple[int, list[int]]:
+    """How many columns the grid of buckets has, and its cells row by row.
+
+    A cell is 1 + the epochs that the bucket has completed, 0 for a bucket without edges.
+    """
+    rows = max((bucket.lhs for bucket in plan.edges), default=-1) + 1
+    columns = max((bucket.rhs for bucket in plan.edges), default=-1) + 1
+    cells = [0] * (rows * columns)
+    for bucket in plan.edges:
+        cells[bucket.lhs * columns + bucket.rhs] = 1 + state.done.get(bucket, 0)
+    return columns, cells

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from graphbed.clock import Clock, SystemClock
 from graphbed.rpc.server import RunningServer, start_server
+from graphbed.storage.measured import MeasuredStore, ObjectStoreMetrics
 from graphbed.storage.objects import ObjectStore
 from graphbed.v1 import lockserver_pb2, lockserver_pb2_grpc
 from services.lockserver.coordinator import Coordinator
@@ -15,6 +16,7 @@ from services.lockserver.housekeeper import Expiry, Repeater
 from services.lockserver.jobs import JobTable
 from services.lockserver.manifests import ManifestWriter
 from services.lockserver.metrics import LockServerMetrics
+from services.lockserver.observer import PERIOD_SECONDS, Observer
 from services.lockserver.servicer import LockServerServicer
 from services.lockserver.settings import LockServerSettings
 from services.lockserver.settling import Parameters, Settler
@@ -88,6 +90,7 @@ def start_lockserver(
     """
     clock = clock or SystemClock()
     metrics = LockServerMetrics(registry)
+    store = MeasuredStore(store, ObjectStoreMetrics(registry))
     jobs = JobTable(store=store, state=state, random_hex=random_hex, metrics=metrics)
     jobs.open_all()
     manifests = ManifestWriter(
@@ -101,7 +104,8 @@ def start_lockserver(
         metrics=metrics,
         only_job=settings.only_job,
     )
-    servicer = LockServerServicer(coordinator)
+    observer = Observer(jobs=jobs, clock=clock, metrics=metrics)
+    servicer = LockServerServicer(coordinator, observer)
 
     def register(server: grpc.Server) -> None:
         lockserver_pb2_grpc.add_LockServerServicer_to_server(servicer, server)
@@ -123,6 +127,7 @@ def start_lockserver(
     repeaters = [
         Repeater(name, tick, period_seconds=settings.tick_seconds, clock=clock) for name, tick in ticks.items()
     ]
+    repeaters.append(Repeater("observing", observer.tick, period_seconds=PERIOD_SECONDS, clock=clock))
     for repeater in repeaters:
         repeater.start()
     return LockServer(running=running, coordinator=coordinator, manifests=manifests, repeaters=repeaters, clock=clock)

@@ -12,7 +12,8 @@ from graphbed.storage.receipt import Receipt
 from graphbed.v1 import common_pb2, lockserver_pb2, lockserver_pb2_grpc
 from services.lockserver.context import JobContext
 from services.lockserver.coordinator import Commitment, Coordinator, Granted, Waiting
-from services.lockserver.report import summarize
+from services.lockserver.observer import Observer
+from services.lockserver.report import bucket_grid, summarize
 from services.lockserver.scheduler import NoWork
 from services.lockserver.state import JobState, Lease, Progress, Status
 
@@ -38,10 +39,11 @@ _RELEASES = {
 
 
 class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
-    """graphbed.v1.LockServer over a coordinator."""
+    """graphbed.v1.LockServer over a coordinator, and what an observer knows of the jobs."""
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator, observer: Observer) -> None:
         self._coordinator = coordinator
+        self._observer = observer
 
     def Acquire(
         self, request: lockserver_pb2.AcquireRequest, context: grpc.ServicerContext
@@ -104,8 +106,11 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
         self, request: lockserver_pb2.GetJobRequest, context: grpc.ServicerContext
     ) -> lockserver_pb2.GetJobResponse:
         job, state = self._coordinator.get_job(request.job)
+        summary = _summary(job, state)
+        pace = self._observer.pace(request.job)
+        seconds_left = pace.seconds_left(summary.edges_total - summary.edges_done)
         return lockserver_pb2.GetJobResponse(
-            summary=_summary(job, state),
+            summary=summary,
             config_yaml=job.config_yaml,
             leases=[_lease_info(state, state.leases[lease_id]) for lease_id in sorted(state.leases)],
             epochs=[
@@ -114,6 +119,9 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
             ],
             manifest_sequence=state.header.manifest_sequence,
             last_failure=state.header.last_failure,
+            edges_per_second=pace.edges_per_second(),
+            time_left=None if seconds_left is None else _duration(seconds_left),
+            buckets=_grid(job, state) if request.with_buckets else None,
         )
 
     def ListJobs(
@@ -173,6 +181,11 @@ def _summary(job: JobContext, state: JobState) -> lockserver_pb2.JobSummary:
         edges_total=summary.edges_total,
         live_leases=summary.live_leases,
     )
+
+
+def _grid(job: JobContext, state: JobState) -> lockserver_pb2.BucketGrid:
+    columns, epochs = bucket_grid(job.plan, state)
+    return lockserver_pb2.BucketGrid(columns=columns, epochs=epochs)
 
 
 def _lease_info(state: JobState, lease: Lease) -> lockserver_pb2.LeaseInfo:

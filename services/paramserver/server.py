@@ -7,6 +7,7 @@ import grpc
 from prometheus_client import CollectorRegistry
 
 from graphbed.rpc.server import RunningServer, start_server
+from graphbed.storage.measured import MeasuredStore, ObjectStoreMetrics
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.probe import require_answer
 from graphbed.v1 import paramserver_pb2_grpc
@@ -35,6 +36,7 @@ def start_paramserver(
 
     Raises StoreUnavailable or StoreDenied if the store does not answer, InputError.
     """
+    store = MeasuredStore(store, ObjectStoreMetrics(registry))
     require_answer(store)
     jobs = Jobs(
         ParameterObjects(store, max_bytes=settings.max_job_bytes),

@@ -1,11 +1,6 @@
 """What the partition server counts."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
-from graphbed.errors import ObjectCorrupt, StoreDenied, StoreFull, StoreUnavailable
 
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
 
@@ -39,21 +34,11 @@ class PartitionServerMetrics:
             f"{prefix}_cache_misses_total", "Versions not found in the cache, by tier.", ["tier"], registry=registry
         )
         self.cache_bytes = Gauge(f"{prefix}_cache_bytes", "Bytes in the cache, by tier.", ["tier"], registry=registry)
-        self._store_errors = Counter(
-            f"{prefix}_object_store_errors_total",
-            "Failures of the object store, by operation.",
-            ["op"],
-            registry=registry,
-        )
         self.versions_refused = Counter(
             f"{prefix}_versions_refused_total", "Versions that were refused for what is in them.", registry=registry
         )
-
-    @contextmanager
-    def object_store(self, op: str) -> Iterator[None]:
-        """Count what the object store fails at; `op` is get, create or probe."""
-        try:
-            yield
-        except (StoreUnavailable, StoreDenied, StoreFull, ObjectCorrupt):
-            self._store_errors.labels(op).inc()
-            raise
+        self.versions_corrupt = Counter(
+            f"{prefix}_versions_corrupt_total",
+            "Versions that the object store gave with other bytes than their receipt says.",
+            registry=registry,
+        )

@@ -8,7 +8,6 @@ from graphbed.errors import GraphbedError
 from graphbed.logs import get_logger
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.probe import require_answer
-from services.partitionserver.metrics import PartitionServerMetrics
 
 log = get_logger("graphbed.partitionserver")
 
@@ -18,11 +17,8 @@ PROBE_SECONDS = 5.0
 class Readiness:
     """Asks the object store every few seconds, in a thread, and says whether it answers."""
 
-    def __init__(
-        self, store: ObjectStore, metrics: PartitionServerMetrics, clock: Clock, tell: Callable[[bool], None]
-    ) -> None:
+    def __init__(self, store: ObjectStore, clock: Clock, tell: Callable[[bool], None]) -> None:
         self._store = store
-        self._metrics = metrics
         self._clock = clock
         self._tell = tell
         self._stopping = threading.Event()
@@ -47,8 +43,7 @@ class Readiness:
 
     def _ask(self, *, log_failure: bool) -> bool:
         try:
-            with self._metrics.object_store("probe"):
-                require_answer(self._store)
+            require_answer(self._store)
         except GraphbedError as error:
             if log_failure:
                 log.warning("the object store fails", reason=error.reason, detail=str(error))

@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from graphbed.clock import Clock, SystemClock
 from graphbed.rpc.server import RunningServer, start_server
+from graphbed.storage.measured import MeasuredStore, ObjectStoreMetrics
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.probe import require_answer
 from graphbed.v1 import partitionserver_pb2_grpc
@@ -44,6 +45,7 @@ def start_partitionserver(
     clock: Clock | None = None,
 ) -> PartitionServer:
     """Start serving. Raises StoreUnavailable or StoreDenied if the store does not answer, InputError."""
+    store = MeasuredStore(store, ObjectStoreMetrics(registry))
     require_answer(store)
     metrics = PartitionServerMetrics(registry)
     disk = DiskTier(settings.disk_cache_path, settings.disk_cache_bytes) if settings.disk_cache_path else None
@@ -60,6 +62,6 @@ def start_partitionserver(
         metrics_listen=settings.metrics_listen,
         registry=registry,
     )
-    readiness = Readiness(store, metrics, clock or SystemClock(), running.set_serving)
+    readiness = Readiness(store, clock or SystemClock(), running.set_serving)
     readiness.start()
     return PartitionServer(running, readiness)

@@ -92,17 +92,17 @@ class Versions:
         kept: list[bytes] | None = [] if self._cache.accepts(version.size) else None
         digest = hashlib.sha256()
         size = 0
-        with self._metrics.object_store("get"):
-            for piece in self._store.stream(version.key, chunk_bytes=PIECE_BYTES):
-                size += len(piece)
-                if size > version.size:
-                    break
-                digest.update(piece)
-                if kept is not None:
-                    kept.append(piece)
-                yield piece
-            if size != version.size or digest.hexdigest() != version.sha256:
-                raise ObjectCorrupt(key=version.key, store=self._store.address)
+        for piece in self._store.stream(version.key, chunk_bytes=PIECE_BYTES):
+            size += len(piece)
+            if size > version.size:
+                break
+            digest.update(piece)
+            if kept is not None:
+                kept.append(piece)
+            yield piece
+        if size != version.size or digest.hexdigest() != version.sha256:
+            self._metrics.versions_corrupt.inc()
+            raise ObjectCorrupt(key=version.key, store=self._store.address)
         if kept is not None:
             self._cache.put(version.key, version.sha256, b"".join(kept))
 
@@ -142,17 +142,15 @@ class Versions:
 
     def _make_durable(self, key: str, announced: Announced, data: bytes) -> None:
         try:
-            with self._metrics.object_store("create"):
-                # Not put: a version is never replaced, not even by its own lease's second thoughts.
-                self._store.create(key, data)
+            # Not put: a version is never replaced, not even by its own lease's second thoughts.
+            self._store.create(key, data)
         except ObjectExists:
             self._require_same(key, announced)
 
     def _require_same(self, key: str, announced: Announced) -> None:
         """A repeated Store finds its own bytes, which are then known to be durable."""
         try:
-            with self._metrics.object_store("get"):
-                get_verified(self._store, key, size=announced.size, sha256=announced.sha256)
+            get_verified(self._store, key, size=announced.size, sha256=announced.sha256)
         except ObjectCorrupt:
             self._metrics.versions_refused.inc()
             raise BadPartition(what="its lease stored other bytes of this partition before", key=key) from None

@@ -2,22 +2,28 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.trainer.phase_seconds import PhaseSeconds
+
 
 class TrainerMetrics:
     """The trainer's metrics, each declared once."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.edges = Counter("graphbed_trainer_edges_total", "Edges trained, committed or not.", registry=registry)
+        self.edges = Counter(
+            "graphbed_trainer_edges_total",
+            "Edges trained, committed or not.",
+            registry=registry,
+        )
         self.leases = Counter(
             "graphbed_trainer_leases_total",
             "Leases by how they ended: committed, lost, released, failed.",
             ["outcome"],
             registry=registry,
         )
-        self.phase_seconds = Counter(
+        self.phases = PhaseSeconds(
             "graphbed_trainer_phase_seconds_total",
             "Seconds by phase: wait, fetch, train, store, commit.",
-            ["phase"],
+            ("wait", "fetch", "train", "store", "commit"),
             registry=registry,
         )
         self.lease_seconds = Histogram(
@@ -44,4 +50,15 @@ class TrainerMetrics:
         )
         self.parameter_syncs = Counter(
             "graphbed_trainer_parameter_syncs_total", "Exchanges with the parameter server.", registry=registry
+        )
+        self.parameter_staleness = Histogram(
+            "graphbed_trainer_parameter_staleness_seconds",
+            "Age that the parameters had reached when they were exchanged again.",
+            buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
+            registry=registry,
+        )
+        self.parameter_sync_failures = Counter(
+            "graphbed_trainer_parameter_sync_failures_total",
+            "Exchanges with the parameter server that failed; the next one carries what they did.",
+            registry=registry,
         )

@@ -63,14 +63,15 @@ class Runner:
         portions = self._portions(work, shared, threads)
         controls = [Control.create() for _ in range(min(threads, max(len(portions), 1)))]
         board.attach(controls)
-        sync = SyncThread(shared, seconds=config.trainer.parameter_sync_seconds, clock=self._clock)
+        sync = SyncThread(
+            shared, seconds=config.trainer.parameter_sync_seconds, clock=self._clock, metrics=self._metrics
+        )
         sync.start()
         try:
             with single_threaded_blas():
                 self._hogwild(portions, controls, board, check)
         finally:
             sync.finish()
-            self._metrics.edges.inc(board.edges)
         if any(control.failed[0] for control in controls):
             raise NotFinite(where=f"the loss of lease {work.assignment.lease_id}")
         if board.edges != work.edge_count:
@@ -145,11 +146,13 @@ class Runner:
         ]
         for thread in threads:
             thread.start()
+        counted = 0
         try:
             while any(thread.is_alive() for thread in threads):
                 check()
                 if errors or any(control.failed[0] for control in controls):
                     break
+                counted = self._count(board, counted)
                 for thread in threads:
                     thread.join(_LOOK_SECONDS)
         finally:
@@ -158,9 +161,16 @@ class Runner:
                 board.stop()
             for thread in threads:
                 thread.join()
+            self._count(board, counted)
         if errors:
             raise errors[0]
         check()
+
+    def _count(self, board: ProgressBoard, counted: int) -> int:
+        """Count the edges that came since `counted`; return how many there are now."""
+        edges = board.edges
+        self._metrics.edges.inc(edges - counted)
+        return edges
 
     def _kernel(self, spec: KernelSpec) -> Kernel:
         if spec not in self._kernels:

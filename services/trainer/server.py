@@ -12,7 +12,9 @@ from graphbed.clients.partitions import PartitionClient
 from graphbed.clock import Clock
 from graphbed.errors import GraphbedError
 from graphbed.logs import get_logger
+from graphbed.rpc.call_metrics import ClientCalls
 from graphbed.rpc.server import RunningServer, start_server
+from graphbed.storage.measured import MeasuredStore, ObjectStoreMetrics
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.probe import require_answer
 from services.trainer.fetcher import Fetcher
@@ -96,12 +98,14 @@ def start_trainer(
 
     Raises InputError if an address cannot be used, StoreUnavailable or StoreDenied if the store does not answer.
     """
+    store = MeasuredStore(store, ObjectStoreMetrics(registry))
     require_answer(store)
     metrics = TrainerMetrics(registry)
     stopping = threading.Event()
-    locks = LockServerClient(settings.lockserver)
-    parameters = ParameterClient(settings.paramserver)
-    partitions = PartitionClient(settings.partitionservers)
+    calls = ClientCalls(registry)
+    locks = LockServerClient(settings.lockserver, calls=calls)
+    parameters = ParameterClient(settings.paramserver, calls=calls)
+    partitions = PartitionClient(settings.partitionservers, calls=calls)
     server = start_server(
         service_name="graphbed.v1.Trainer",
         register=lambda _: None,

@@ -92,20 +92,27 @@ class SharedParameters:
 class SyncThread(threading.Thread):
     """Calls `sync` every few tenths of a second while the kernels run; a failed sync is logged and tried again."""
 
-    def __init__(self, shared: SharedParameters, *, seconds: float, clock: Clock) -> None:
+    def __init__(self, shared: SharedParameters, *, seconds: float, clock: Clock, metrics: TrainerMetrics) -> None:
         super().__init__(name="parameter-sync", daemon=True)
         self._shared = shared
         self._seconds = seconds
         self._clock = clock
+        self._metrics = metrics
         self._done = threading.Event()
 
     def run(self) -> None:
+        synced_at = self._clock.monotonic()
         while not self._clock.wait(self._done, self._seconds):
             try:
                 self._shared.sync()
             except Exception as error:
                 # Whatever it was, the delta is cumulative: the next sync, or the seal, carries it.
+                self._metrics.parameter_sync_failures.inc()
                 log.warning("parameter sync failed", error=str(error))
+            else:
+                now = self._clock.monotonic()
+                self._metrics.parameter_staleness.observe(now - synced_at)
+                synced_at = now
 
     def finish(self) -> None:
         """End after the sync that is under way, if any."""

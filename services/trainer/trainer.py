@@ -200,18 +200,18 @@ class Trainer:
             log.warning("release failed", lease=grant.lease_id, error=str(error))
 
     def _wait(self, seconds: float) -> None:
-        self._clock.wait(self._stopping, seconds)
-        self._metrics.phase_seconds.labels("wait").inc(seconds)
+        with self._metrics.phases.run("wait"):
+            self._clock.wait(self._stopping, seconds)
 
     @contextmanager
     def _phase(self, name: str, board: ProgressBoard, seconds: dict[str, float]) -> Iterator[None]:
         board.enter(name)
         started = self._clock.monotonic()
         try:
-            yield
+            with self._metrics.phases.run(name):
+                yield
         finally:
             seconds[name] = self._clock.monotonic() - started
-            self._metrics.phase_seconds.labels(name).inc(seconds[name])
 
 
 def _assignment(job: Job, grant: lockserver_pb2.Grant) -> Assignment:

@@ -22,6 +22,7 @@ from services.lockserver.housekeeper import Expiry
 from services.lockserver.jobs import JobTable
 from services.lockserver.manifests import ManifestWriter
 from services.lockserver.metrics import LockServerMetrics
+from services.lockserver.observer import Observer
 from services.lockserver.settling import Settler
 from services.lockserver.state_store import MemoryStateStore, StateStore
 from tests.unit.lockserver.examples import SHA256, delta_receipt, make_config, receipts
@@ -105,6 +106,7 @@ class Cluster:
             only_job=only_job,
         )
         self.expiry = Expiry(jobs=self.jobs, clock=self.clock, metrics=metrics)
+        self.observer = Observer(jobs=self.jobs, clock=self.clock, metrics=metrics)
         self.settler = Settler(jobs=self.jobs, parameters=self.parameters, clock=self.clock, metrics=metrics)
         self.jobs.open_all()
 

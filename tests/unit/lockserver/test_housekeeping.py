@@ -1,5 +1,6 @@
 """Expiry by observed renewals, and settling with the parameter server."""
 
+import math
 import threading
 from pathlib import Path
 
@@ -86,10 +87,31 @@ def test_gauges_show_how_the_jobs_are(cluster: Cluster) -> None:
     cluster.submit(square_schema(4), num_epochs=1)
     cluster.work(1)
     cluster.acquire()
-    cluster.expiry.tick()
-    assert cluster.count("leases_active", job="j") == 1
-    assert cluster.count("buckets_pending", job="j") == 12
-    assert cluster.count("epoch", job="j") == 0
+    cluster.observer.tick()
+    assert cluster.count("jobs", status="running") == 1
+    assert cluster.count("leases_active", job_name="j") == 1
+    assert cluster.count("trainers_active", job_name="j") == 1
+    assert cluster.count("buckets_pending", job_name="j") == 12
+    assert cluster.count("epoch", job_name="j") == 0
+    assert cluster.count("progress_ratio", job_name="j") == 0.25
+    assert math.isnan(cluster.count("eta_seconds", job_name="j"))
+    assert cluster.count("commits_unrecorded", job_name="j") == 1
+
+
+def test_the_time_left_follows_from_the_pace_of_the_last_minutes(cluster: Cluster) -> None:
+    cluster.submit(square_schema(4), num_epochs=1)
+    for _ in range(3):
+        cluster.observer.tick()
+        cluster.clock.advance(10.0)
+        cluster.work(1)
+    cluster.observer.tick()
+    done = cluster.count("progress_ratio", job_name="j")
+    assert cluster.count("eta_seconds", job_name="j") == pytest.approx(30.0 * (1 - done) / done)
+    cluster.work_to_the_end()
+    cluster.observer.tick()
+    assert cluster.count("eta_seconds", job_name="j") == 0
+    assert cluster.count("progress_ratio", job_name="j") == 1
+    assert cluster.count("jobs", status="completed") == 1
 
 
 def test_settling_tells_what_is_committed_and_live_with_the_round_known_before(cluster: Cluster) -> None:

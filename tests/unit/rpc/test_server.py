@@ -95,9 +95,12 @@ def test_calls_are_counted_by_status_and_timed_and_scraped_over_http():
         assert is_serving(server.address)
         with urllib.request.urlopen(f"http://{server.metrics_address}/metrics", timeout=5) as page:
             text = page.read().decode()
-    assert 'graphbed_grpc_server_handled_total{grpc_code="ABORTED",grpc_method="Seal"} 2.0' in text
-    assert 'graphbed_grpc_server_handled_total{grpc_code="OK",grpc_method="Check"} 1.0' in text
-    assert 'graphbed_grpc_server_handling_seconds_count{grpc_method="Seal"} 2.0' in text
+    seal = 'grpc_method="Seal",grpc_service="graphbed.v1.ParamServer"'
+    check = 'grpc_method="Check",grpc_service="grpc.health.v1.Health"'
+    assert f'grpc_server_handled_total{{grpc_code="ABORTED",{seal}}} 2.0' in text
+    assert f'grpc_server_handled_total{{grpc_code="OK",{check}}} 1.0' in text
+    assert f"grpc_server_handling_seconds_count{{{seal}}} 2.0" in text
+    assert 'graphbed_build_info{python="' in text
     with pytest.raises(OSError):
         urllib.request.urlopen(f"http://{server.metrics_address}/metrics", timeout=1)
 
@@ -110,8 +113,8 @@ def test_a_method_that_nobody_has_gets_no_label_of_its_own():
         with open_channel(server.address) as channel, pytest.raises(GraphbedError):
             invented = channel.unary_unary("/graphbed.v1.ParamServer/Invented")
             call(invented, b"", seconds=5, service="test", address=server.address)
-    labels = {"grpc_method": "other", "grpc_code": "UNIMPLEMENTED"}
-    assert registry.get_sample_value("graphbed_grpc_server_handled_total", labels) == 1
+    labels = {"grpc_service": "other", "grpc_method": "other", "grpc_code": "UNIMPLEMENTED"}
+    assert registry.get_sample_value("grpc_server_handled_total", labels) == 1
 
 
 def test_a_taken_port_is_named_and_not_shared():

@@ -1,0 +1,56 @@
+"""Observing: how the jobs are, as gauges for Prometheus, and their pace for people."""
+
+import math
+
+from graphbed.clock import Clock
+from services.lockserver.context import JobContext
+from services.lockserver.jobs import JobTable
+from services.lockserver.metrics import LockServerMetrics
+from services.lockserver.pace import Pace
+from services.lockserver.report import summarize
+from services.lockserver.state import JobState, Status
+
+PERIOD_SECONDS = 1.0
+
+
+class Observer:
+    """Looks at every job now and then."""
+
+    def __init__(self, *, jobs: JobTable, clock: Clock, metrics: LockServerMetrics) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._metrics = metrics
+        self._paces: dict[str, Pace] = {}
+
+    def pace(self, job: str) -> Pace:
+        """The pace of a job; one that was not seen yet has none."""
+        return self._paces.get(job, Pace())
+
+    def tick(self) -> None:
+        """Look at all jobs once."""
+        statuses = dict.fromkeys(Status, 0)
+        for context, state in self._jobs.usable():
+            statuses[state.header.status] += 1
+            self._show(context, state)
+        for status, count in statuses.items():
+            self._metrics.jobs.labels(status.value).set(count)
+
+    def _show(self, context: JobContext, state: JobState) -> None:
+        job = context.config.job
+        summary = summarize(context.plan, state)
+        running = state.header.status is Status.RUNNING
+        pace = self._paces.setdefault(job, Pace())
+        if running:
+            pace.note(summary.edges_done, self._clock.monotonic())
+        left = pace.seconds_left(summary.edges_total - summary.edges_done) if running else 0.0
+        newest = state.epochs[max(state.epochs)] if state.epochs else None
+        metrics = self._metrics
+        metrics.leases.labels(job).set(len(state.leases))
+        metrics.trainers.labels(job).set(len({lease.trainer for lease in state.leases.values()}))
+        metrics.pending.labels(job).set(summary.buckets_total - summary.buckets_done if running else 0)
+        metrics.epoch.labels(job).set(summary.epoch)
+        metrics.progress.labels(job).set(summary.edges_done / summary.edges_total if summary.edges_total else 1.0)
+        metrics.eta.labels(job).set(math.nan if left is None else left)
+        metrics.loss.labels(job).set(newest.loss / newest.edges if newest and newest.edges else math.nan)
+        metrics.unrecorded.labels(job).set(len(state.commits))
+        metrics.manifest_interval.labels(job).set(context.config.checkpoint.interval_seconds)
