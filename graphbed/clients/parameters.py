@@ -1,7 +1,9 @@
 """The trainer's and the lock server's way to the parameter server."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
+
+from google.protobuf.message import Message
 
 from graphbed.clients.tensors import Tensor, Tensors, join_tensors, slice_tensors
 from graphbed.rpc.call import call, call_stream
@@ -41,7 +43,7 @@ class ParameterClient:
 
     def declare(self, job: str, tensors: Mapping[str, Tensor]) -> None:
         """Name the job's tensors, float32 [R] or [R, K], with their initial values. Raises TensorDiffers, TooLarge."""
-        self._call("Declare", self._stub.Declare, slice_tensors(job, tensors))
+        self._call("Declare", self._stub.Declare, lambda: slice_tensors(job, tensors))
 
     def push(self, job: str, lease_id: str, sequence: int, delta: Mapping[str, Tensor]) -> None:
         """Replace the lease's delta by this whole one if `sequence` is higher than the last.
@@ -53,7 +55,7 @@ class ParameterClient:
             for piece in slice_tensors(job, delta):
                 yield paramserver_pb2.PushRequest(lease_id=lease_id, sequence=sequence, slice=piece)
 
-        self._call("Push", self._stub.Push, requests())
+        self._call("Push", self._stub.Push, requests)
 
     def pull(self, job: str, names: Sequence[str] = ()) -> Tensors:
         """The current sums of `names`, of all tensors if empty. Raises TensorUnknown, JobUnsettled."""
@@ -115,7 +117,9 @@ class ParameterClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(self, name: str, method: Callable[..., Answer], request: Any) -> Answer:
+    def _call(
+        self, name: str, method: Callable[..., Answer], request: Message | Callable[[], Iterator[Message]]
+    ) -> Answer:
         return call(method, request, seconds=DEADLINE_SECONDS[name], service=SERVICE, address=self.address)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import grpc
@@ -81,7 +82,8 @@ class PartitionClient:
         def store_at(address: str) -> Receipt:
             stub = partitionserver_pb2_grpc.PartitionServerStub(self._channels[address])
             seconds = _deadline(len(data))
-            response = call(stub.Store, _messages(header, data), seconds=seconds, service=_SERVICE, address=address)
+            messages = partial(_messages, header, data)
+            response = call(stub.Store, messages, seconds=seconds, service=_SERVICE, address=address)
             return Receipt.from_proto(response.receipt)
 
         return self._ask(partition, store_at)

@@ -8,24 +8,7 @@ from graphbed.rpc.call_metrics import ClientCalls, ClientCallsInterceptor
 from graphbed.rpc.limits import Options, common_options
 from graphbed.rpc.server import split_address
 
-# Every method is safe to repeat: requests carry ids, names are never reused. gRPC itself repeats a call only as long as
-# no answer has come, so a stream that has begun is never repeated.
-_SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-    "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.5},
-}
+_SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 
 
 def open_channel(address: str, calls: ClientCalls | None = None) -> grpc.Channel:
@@ -33,8 +16,10 @@ def open_channel(address: str, calls: ClientCalls | None = None) -> grpc.Channel
     split_address(address)
     options: Options = [
         *common_options(),
-        ("grpc.enable_retries", 1),
-        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+        # With gRPC's own retries, a call that streams its answer hangs for ever, whatever its deadline, if the server
+        # dies in the middle of it and is away for a second (seen in grpcio 1.85). `call` repeats instead.
+        ("grpc.enable_retries", 0),
+        ("grpc.service_config", _SERVICE_CONFIG),
         # A restarted server should be found again within a second, not after gRPC's default of up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 1_000),

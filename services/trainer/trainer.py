@@ -114,8 +114,8 @@ class Trainer:
         )
         try:
             with heartbeat:
-                job = self._jobs.get(grant.job)
                 guard = LeaseGuard(heartbeat, board, stopping=self._stopping, clock=self._clock)
+                job = guard.ask(lambda: self._jobs.get(grant.job))
                 self._train_and_commit(_assignment(job, grant), board, guard)
         except LeaseLost:
             self._metrics.leases.labels("lost").inc()

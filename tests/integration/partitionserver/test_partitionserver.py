@@ -137,7 +137,7 @@ def test_a_stream_of_the_wrong_form_is_refused(server: PartitionServer) -> None:
         stub = partitionserver_pb2_grpc.PartitionServerStub(channel)
 
         def store(*requests: pb.StoreRequest) -> None:
-            call(stub.Store, iter(requests), seconds=10, service="partition server", address=server.address)
+            call(stub.Store, lambda: iter(requests), seconds=10, service="partition server", address=server.address)
 
         data = pack_partition(arrays())
         header = pb.StoreRequest(header=pb.StoreHeader(job="j", lease_id="l", size=len(data), sha256="0" * 64))

@@ -29,8 +29,8 @@ def unary(stub: Stub, address: str, seconds: float = 5.0) -> object:
 
 
 def client_stream(stub: Stub, address: str, seconds: float = 5.0) -> object:
-    pushes = iter([pb.PushRequest(), pb.PushRequest()])
-    return call(stub.Push, pushes, seconds=seconds, service="test", address=address)
+    pushes = [pb.PushRequest(), pb.PushRequest()]
+    return call(stub.Push, lambda: iter(pushes), seconds=seconds, service="test", address=address)
 
 
 def server_stream(stub: Stub, address: str, seconds: float = 5.0) -> object:
