@@ -36,14 +36,16 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python tools/protos.py --check
 	$(BIN)/python tools/config_docs.py --check
-	$(BIN)/python tools/metrics_docs.py --check
+	$(BIN)/python -m tools.metrics_docs --check
+	$(BIN)/python -m tools.dashboards --check
 
 protos: setup ## regenerate graphbed/v1 from protos/
 	$(BIN)/python tools/protos.py
 
-docs: setup ## regenerate docs/config.md, docs/job.schema.json and docs/metrics.md
+docs: setup ## regenerate docs/config.md, docs/job.schema.json, docs/metrics.md and the dashboards
 	$(BIN)/python tools/config_docs.py
-	$(BIN)/python tools/metrics_docs.py
+	$(BIN)/python -m tools.metrics_docs
+	$(BIN)/python -m tools.dashboards
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) runs build *.egg-info

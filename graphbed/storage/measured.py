@@ -25,6 +25,7 @@ _OUTCOMES: dict[type[GraphbedError], str] = {
     StoreDenied: "denied",
     StoreFull: "full",
 }
+_OPS = ("create", "put", "get", "exists", "list", "delete")
 
 
 class ObjectStoreMetrics:
@@ -39,6 +40,9 @@ class ObjectStoreMetrics:
             ["op", "outcome"],
             registry=registry,
         )
+        for op in _OPS:
+            for outcome in ("ok", *_OUTCOMES.values(), "other"):
+                self._requests.labels(op, outcome)  # from the start: an increase from nothing to one is not seen
         self._seconds = Histogram(
             f"{prefix}_request_seconds",
             "Time of one request, all bytes included, by operation.",

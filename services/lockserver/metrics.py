@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from graphbed.counters import at_zero
 from graphbed.errors import StoreDenied, StoreFull, StoreUnavailable
 
 _PREFIX = "graphbed_lockserver"
@@ -22,10 +23,22 @@ class LockServerMetrics:
             # Not `job`: Prometheus calls its scrape targets so.
             return Gauge(f"{_PREFIX}_{name}", what, [label], registry=registry)
 
-        self.grants = counter("grants_total", "Requests for work by outcome: granted or wait.", ("outcome",))
-        self.renewals = counter("renewals_total", "Renewals by outcome: ok or lost.", ("outcome",))
-        self.commits = counter("commits_total", "Commits by outcome: ok, lost or refused.", ("outcome",))
-        self.releases = counter("releases_total", "Leases handed back, by reason.", ("reason",))
+        self.grants = at_zero(
+            counter("grants_total", "Requests for work by outcome: granted or wait.", ("outcome",)), "granted", "wait"
+        )
+        self.renewals = at_zero(
+            counter("renewals_total", "Renewals by outcome: ok or lost.", ("outcome",)), "ok", "lost"
+        )
+        self.commits = at_zero(
+            counter("commits_total", "Commits by outcome: ok, lost or refused.", ("outcome",)), "ok", "lost", "refused"
+        )
+        self.releases = at_zero(
+            counter("releases_total", "Leases handed back, by reason.", ("reason",)),
+            "shutdown",
+            "failed",
+            "not_finite",
+            "unspecified",
+        )
         self.expirations = counter("lease_expirations_total", "Leases ended because they were not renewed.")
         self.manifests = counter("manifests_total", "Manifests written.")
         self.manifest_failures = counter("manifest_failures_total", "Manifests that could not be written.")
@@ -45,8 +58,13 @@ class LockServerMetrics:
         self._state_seconds = Histogram(
             f"{_PREFIX}_state_store_seconds", "Time of one call of the state store.", ["op"], registry=registry
         )
-        self._state_errors = counter(
-            "state_store_errors_total", "Calls that the state store (Redis) did not answer or refused.", ("op",)
+        self._state_errors = at_zero(
+            counter("state_store_errors_total", "Calls that the state store did not answer or refused.", ("op",)),
+            "jobs",
+            "tag",
+            "read",
+            "create",
+            "apply",
         )
 
     @contextmanager

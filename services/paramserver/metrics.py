@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from graphbed.clients.tensors import Tensor
+from graphbed.counters import at_zero
 
 
 class ParamServerMetrics:
@@ -12,20 +13,30 @@ class ParamServerMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         prefix = "graphbed_paramserver"
-        self._pushes = Counter(
-            f"{prefix}_pushes_total", "Pushes taken, by whether they were new.", ["outcome"], registry=registry
+        self._pushes = at_zero(
+            Counter(
+                f"{prefix}_pushes_total", "Pushes taken, by whether they were new.", ["outcome"], registry=registry
+            ),
+            "new",
+            "repeated",
         )
         self._pulls = Counter(f"{prefix}_pulls_total", "Pulls answered.", registry=registry)
         self.seals = Counter(f"{prefix}_seals_total", "Deltas made durable.", registry=registry)
-        self._settles = Counter(
-            f"{prefix}_settles_total", "Settles, by whether they took effect.", ["outcome"], registry=registry
+        self._settles = at_zero(
+            Counter(f"{prefix}_settles_total", "Settles, by whether they took effect.", ["outcome"], registry=registry),
+            "effective",
+            "ignored",
         )
         self._committed = Counter(
             f"{prefix}_committed_deltas_total", "Deltas that became permanent.", registry=registry
         )
         self._void = Counter(f"{prefix}_void_deltas_total", "Deltas that were subtracted.", registry=registry)
-        self._bytes = Counter(
-            f"{prefix}_bytes_total", "Tensor bytes pushed (in) and pulled (out).", ["direction"], registry=registry
+        self._bytes = at_zero(
+            Counter(
+                f"{prefix}_bytes_total", "Tensor bytes pushed (in) and pulled (out).", ["direction"], registry=registry
+            ),
+            "in",
+            "out",
         )
         self.live_leases = Gauge(
             f"{prefix}_live_leases", "Leases whose deltas are served and not yet permanent.", registry=registry

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from graphbed.counters import at_zero
+
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
 
 
@@ -27,11 +29,17 @@ class PartitionServerMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.cache_hits = Counter(
-            f"{prefix}_cache_hits_total", "Versions found in the cache, by tier.", ["tier"], registry=registry
+        self.cache_hits = at_zero(
+            Counter(f"{prefix}_cache_hits_total", "Versions found in the cache, by tier.", ["tier"], registry=registry),
+            "memory",
+            "disk",
         )
-        self.cache_misses = Counter(
-            f"{prefix}_cache_misses_total", "Versions not found in the cache, by tier.", ["tier"], registry=registry
+        self.cache_misses = at_zero(
+            Counter(
+                f"{prefix}_cache_misses_total", "Versions not found in the cache, by tier.", ["tier"], registry=registry
+            ),
+            "memory",
+            "disk",
         )
         self.cache_bytes = Gauge(f"{prefix}_cache_bytes", "Bytes in the cache, by tier.", ["tier"], registry=registry)
         self.versions_refused = Counter(

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from graphbed.counters import at_zero
 from services.trainer.phase_seconds import PhaseSeconds
 
 
@@ -14,11 +15,17 @@ class TrainerMetrics:
             "Edges trained, committed or not.",
             registry=registry,
         )
-        self.leases = Counter(
-            "graphbed_trainer_leases_total",
-            "Leases by how they ended: committed, lost, released, failed.",
-            ["outcome"],
-            registry=registry,
+        self.leases = at_zero(
+            Counter(
+                "graphbed_trainer_leases_total",
+                "Leases by how they ended: committed, lost, released, failed.",
+                ["outcome"],
+                registry=registry,
+            ),
+            "committed",
+            "lost",
+            "released",
+            "failed",
         )
         self.phases = PhaseSeconds(
             "graphbed_trainer_phase_seconds_total",
@@ -32,21 +39,30 @@ class TrainerMetrics:
             buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200),
             registry=registry,
         )
-        self.bytes = Counter(
-            "graphbed_trainer_bytes_total",
-            "Bytes of partitions by direction: in, out.",
-            ["direction"],
-            registry=registry,
+        self.bytes = at_zero(
+            Counter(
+                "graphbed_trainer_bytes_total",
+                "Bytes of partitions by direction: in, out.",
+                ["direction"],
+                registry=registry,
+            ),
+            "in",
+            "out",
         )
         self.loss = Gauge("graphbed_trainer_loss", "Loss per edge of the last finished lease.", registry=registry)
         self.nonfinite = Counter(
             "graphbed_trainer_nonfinite_total", "Leases stopped by a NaN or an infinity.", registry=registry
         )
-        self.renewals = Counter(
-            "graphbed_trainer_renewals_total",
-            "Lease renewals by outcome: ok, lost, failed.",
-            ["outcome"],
-            registry=registry,
+        self.renewals = at_zero(
+            Counter(
+                "graphbed_trainer_renewals_total",
+                "Lease renewals by outcome: ok, lost, failed.",
+                ["outcome"],
+                registry=registry,
+            ),
+            "ok",
+            "lost",
+            "failed",
         )
         self.parameter_syncs = Counter(
             "graphbed_trainer_parameter_syncs_total", "Exchanges with the parameter server.", registry=registry
