@@ -26,7 +26,8 @@ from graphbed.config.job import JobConfig
 from graphbed.config.load import dump_job
 from graphbed.errors import GraphbedError
 from graphbed.storage.address import open_store
-from graphbed.storage.manifest import commit_log, manifest_sequences
+from graphbed.storage.chain import commit_log
+from graphbed.storage.manifest import manifest_sequences
 from graphbed.v1 import lockserver_pb2
 from tests.fixtures.graphs import codex_job, ingest_quietly
 from tests.fixtures.history import check_history

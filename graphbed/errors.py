@@ -142,6 +142,12 @@ class ObjectCorrupt(GraphbedError):
     code, reason = StatusCode.DATA_LOSS, "OBJECT_CORRUPT"
 
 
+class ObjectTooNew(GraphbedError):
+    """The object {key} in {store} was written by a later version of Graphbed; run that version."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "OBJECT_TOO_NEW"
+
+
 class StoreFull(GraphbedError):
     """There is no room left in the store {store}; free some and run again, nothing was lost."""
 
@@ -194,6 +200,30 @@ class CheckpointsGone(GraphbedError):
     """The state of {job} in {state} is of checkpoints that are not in {store} any more; remove it, or put them back."""
 
     code, reason = StatusCode.FAILED_PRECONDITION, "CHECKPOINTS_GONE"
+
+
+class CheckpointsDamaged(GraphbedError):
+    """No checkpoint of {job} in {store} is whole; `graphbed checkpoints fsck` tells what is missing."""
+
+    code, reason = StatusCode.DATA_LOSS, "CHECKPOINTS_DAMAGED"
+
+
+class GenerationOld(GraphbedError):
+    """The state of {job} in {state} is of generation {own}; another lock server began generation {newest} elsewhere."""
+
+    code, reason = StatusCode.UNAVAILABLE, "GENERATION_OLD"
+
+
+class GenerationContended(GraphbedError):
+    """Another lock server is beginning a new generation of {job}; try again in a moment."""
+
+    code, reason = StatusCode.UNAVAILABLE, "GENERATION_CONTENDED"
+
+
+class StateMoved(GraphbedError):
+    """The state store at {address} was restarted or replaced; what it remembers is checked first, try again."""
+
+    code, reason = StatusCode.UNAVAILABLE, "STATE_MOVED"
 
 
 class ManifestForeign(GraphbedError):

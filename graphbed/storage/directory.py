@@ -69,6 +69,13 @@ class DirectoryStore:
         with self._errors(key):
             return path.is_file()
 
+    def size(self, key: str) -> int:
+        path = self._path(key)
+        with self._errors(key):
+            if path.is_dir():
+                raise IsADirectoryError
+            return path.stat().st_size
+
     def list(self, prefix: str) -> list[str]:
         folder = self._root / check_prefix(prefix).rpartition("/")[0]
         keys: list[str] = []

@@ -34,6 +34,16 @@ def job_document(job: str) -> str:
     return f"jobs/{check_name(job)}/job.yaml"
 
 
+def generations(job: str) -> str:
+    """Prefix of the job's generations."""
+    return f"jobs/{check_name(job)}/generations/"
+
+
+def generation(job: str, number: int) -> str:
+    """Generation `number` of the job's state, counted from 1; create-only."""
+    return f"{generations(job)}{number:012d}.json"
+
+
 def partition_version(job: str, partition: Partition, lease_id: str) -> str:
     """One immutable version of a partition, named by the lease that made it."""
     return (

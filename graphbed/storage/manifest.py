@@ -1,21 +1,20 @@
 """Manifests: durable copies of a job's pointer map, gapless and create-only."""
 
+from contextlib import suppress
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
-
-from graphbed.errors import CheckpointMissing, ObjectCorrupt
+from graphbed.errors import CheckpointMissing, ObjectCorrupt, ObjectExists
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
+from graphbed.storage.document import Document, parse_document
 from graphbed.storage.objects import ObjectStore, sha256_hex
 from graphbed.storage.receipt import Receipt
 
+FORMAT = 2
+"""Number of this layout. Format 1 had no generations and no parents other than the manifest before."""
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-
-class StoredVersion(_Document):
+class StoredVersion(Document):
     """What a manifest keeps of a receipt."""
 
     key: str
@@ -38,7 +37,7 @@ class StoredVersion(_Document):
         return Receipt(key=self.key, size=self.size, sha256=self.sha256, rows=self.rows, dimension=self.dimension)
 
 
-class Pointer(_Document):
+class Pointer(Document):
     """The current version of one partition."""
 
     entity_type: str
@@ -50,7 +49,7 @@ class Pointer(_Document):
         return Partition(self.entity_type, self.index)
 
 
-class BucketProgress(_Document):
+class BucketProgress(Document):
     """How many epochs a bucket has completed."""
 
     lhs: int
@@ -62,7 +61,7 @@ class BucketProgress(_Document):
         return Bucket(self.lhs, self.rhs)
 
 
-class CommitRecord(_Document):
+class CommitRecord(Document):
     """One committed lease: a line of the job's commit log."""
 
     lease_id: str
@@ -79,7 +78,7 @@ class CommitRecord(_Document):
     """Summed over edges and sides."""
 
 
-class EpochTotals(_Document):
+class EpochTotals(Document):
     """What the committed leases of one epoch reported."""
 
     epoch: int
@@ -88,22 +87,26 @@ class EpochTotals(_Document):
     leases: int
 
 
-class SealedParameters(_Document):
+class SealedParameters(Document):
     """The job's parameters: `base` (or the initial values) plus the deltas of `deltas`, in order."""
 
     base: StoredVersion | None
     deltas: tuple[StoredVersion, ...]
 
 
-class Manifest(_Document):
+class Manifest(Document):
     """A checkpoint: everything needed to resume, evaluate or export, without the state store."""
 
-    format: int = 1
+    format: int = FORMAT
     job: str
+    generation: int = 0
+    """The generation of the state that this is a copy of; 0: written before there were any."""
     sequence: int
     """1, 2, 3, … without gaps."""
+    parent_sequence: int | None = None
+    """The manifest that this one follows, if that is not the one before: those between were damaged or given up."""
     parent_sha256: str | None
-    """Checksum of the manifest before this one; None for the first."""
+    """Checksum of the manifest that this one follows; None for the first."""
     nonce: str
     """Random; tells a writer whose reply was lost that the manifest it finds is its own."""
     written_at: float
@@ -120,13 +123,12 @@ class Manifest(_Document):
     commits: tuple[CommitRecord, ...]
     """Committed since the parent; along the chain they are the job's commit log."""
 
-    def to_json(self) -> bytes:
-        return self.model_dump_json(indent=1).encode()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Self:
-        """Parse a manifest; raises pydantic's ValidationError."""
-        return cls.model_validate_json(data)
+    @property
+    def parent(self) -> int:
+        """Number of the manifest that this one follows; 0 for the first."""
+        if self.parent_sha256 is None:
+            return 0
+        return self.sequence - 1 if self.parent_sequence is None else self.parent_sequence
 
 
 def manifest_sequences(store: ObjectStore, job: str) -> list[int]:
@@ -135,15 +137,24 @@ def manifest_sequences(store: ObjectStore, job: str) -> list[int]:
     return [int(name.removesuffix(".json")) for name in names]
 
 
+def create_manifest(store: ObjectStore, manifest: Manifest) -> tuple[Manifest, str]:
+    """Create it and read back what is there, with its SHA-256; with another nonce, it is somebody else's.
+
+    Its own nonce after ObjectExists means that an earlier try got through and only its answer was lost.
+    """
+    with suppress(ObjectExists):
+        store.create(layout.manifest(manifest.job, manifest.sequence), manifest.to_json())
+    found, sha256 = read_manifest(store, manifest.job, manifest.sequence)
+    if found.nonce == manifest.nonce and found != manifest:
+        raise ObjectCorrupt(key=layout.manifest(manifest.job, manifest.sequence), store=store.address)
+    return found, sha256
+
+
 def read_manifest(store: ObjectStore, job: str, sequence: int) -> tuple[Manifest, str]:
-    """Manifest `sequence` and its SHA-256. Raises ObjectMissing, or ObjectCorrupt if it cannot be understood."""
+    """Manifest `sequence` and its SHA-256. Raises ObjectMissing, ObjectTooNew, ObjectCorrupt."""
     key = layout.manifest(job, sequence)
     data = store.get(key)
-    try:
-        manifest = Manifest.from_json(data)
-    except ValueError as error:
-        raise ObjectCorrupt(key=key, store=store.address, what=str(error).splitlines()[0]) from error
-    return manifest, sha256_hex(data)
+    return parse_document(Manifest, data, newest_format=FORMAT, key=key, store=store), sha256_hex(data)
 
 
 def newest_manifest(store: ObjectStore, job: str) -> tuple[Manifest, str] | None:
@@ -158,16 +169,3 @@ def require_newest(store: ObjectStore, job: str) -> Manifest:
     if newest is None:
         raise CheckpointMissing(job=job, store=store.address)
     return newest[0]
-
-
-def commit_log(store: ObjectStore, job: str) -> list[CommitRecord]:
-    """All commits of the job in order, by walking the chain; raises ObjectCorrupt where a parent's checksum differs."""
-    log: list[CommitRecord] = []
-    parent_sha256: str | None = None
-    for sequence in manifest_sequences(store, job):
-        manifest, sha256 = read_manifest(store, job, sequence)
-        if manifest.parent_sha256 != parent_sha256:
-            raise ObjectCorrupt(key=layout.manifest(job, sequence), what="its parent is another manifest")
-        log.extend(manifest.commits)
-        parent_sha256 = sha256
-    return log

@@ -59,7 +59,7 @@ class ObjectStoreMetrics:
 
     @contextmanager
     def request(self, op: str) -> Iterator[None]:
-        """Count and time one request: create, put, get, exists, list or delete."""
+        """Count and time one request: create, put, get, exists, size, list or delete."""
         started = time.perf_counter()
         outcome = "other"
         try:
@@ -128,6 +128,10 @@ class MeasuredStore:
     def exists(self, key: str) -> bool:
         with self._metrics.request("exists"):
             return self._store.exists(key)
+
+    def size(self, key: str) -> int:
+        with self._metrics.request("size"):
+            return self._store.size(key)
 
     def list(self, prefix: str) -> list[str]:
         with self._metrics.request("list"):

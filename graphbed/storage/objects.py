@@ -50,6 +50,10 @@ class ObjectStore(Protocol):
 
     def exists(self, key: str) -> bool: ...
 
+    def size(self, key: str) -> int:
+        """How many bytes the object has. Raises ObjectMissing."""
+        ...
+
     def list(self, prefix: str) -> list[str]:
         """All keys that begin with `prefix`, sorted."""
         ...

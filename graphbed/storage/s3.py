@@ -131,6 +131,11 @@ class S3Store:
                 raise
         return True
 
+    def size(self, key: str) -> int:
+        check_key(key)
+        with self._errors(key):
+            return int(self._client.stat_object(self._bucket, self._prefix + key).size)
+
     def list(self, prefix: str) -> list[str]:
         start = self._prefix + check_prefix(prefix)
         with self._errors(prefix):

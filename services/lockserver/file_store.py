@@ -32,6 +32,10 @@ class FileStateStore:
     def address(self) -> str:
         return str(self._directory)
 
+    def identity(self) -> str:
+        # What was written is on the disk: a directory does not forget when a process ends.
+        return "file"
+
     def jobs(self) -> list[str]:
         with self._failures():
             names = [path.name for path in self._directory.iterdir()]

@@ -41,6 +41,7 @@ def restored(plan: Plan, manifest: Manifest, sha256: str, *, num_epochs: int) ->
         config_sha256=manifest.config_sha256,
         graph_sha256=manifest.graph_sha256,
         num_epochs=num_epochs,
+        generation=manifest.generation,
         manifest_sequence=manifest.sequence,
         manifest_sha256=sha256,
         manifest_status=Status(manifest.status),
@@ -111,6 +112,7 @@ def next_manifest(
     """The manifest that follows the newest one; `base` and `deltas` together are the state's parameters."""
     return Manifest(
         job=plan.job,
+        generation=state.header.generation,
         sequence=state.header.manifest_sequence + 1,
         parent_sha256=state.header.manifest_sha256,
         nonce=nonce,

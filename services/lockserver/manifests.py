@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from graphbed import history, logs
 from graphbed.clock import Clock
-from graphbed.errors import GraphbedError, ObjectCorrupt, ObjectExists
+from graphbed.errors import GenerationContended, GraphbedError, ObjectExists
 from graphbed.storage import layout
-from graphbed.storage.manifest import Manifest, read_manifest
+from graphbed.storage.manifest import Manifest, create_manifest
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.receipt import Receipt
 from services.lockserver.jobs import JobTable
@@ -94,7 +94,8 @@ class ManifestWriter:
         """Write the next manifest of the job and note it in its state.
 
         A manifest that is found in its place is noted first if it follows from the state: its writer died, or lost the
-        answer, before it could note it. Raises ManifestForeign if it does not follow.
+        answer, before it could note it. Raises ManifestForeign if it does not follow, and GenerationOld or
+        GenerationContended if another generation has begun.
         """
         with self._guard:
             lock = self._locks[job]
@@ -123,20 +124,17 @@ class ManifestWriter:
             nonce=self._random_hex(),
             written_at=self._clock.wall(),
         )
-        key = layout.manifest(job, manifest.sequence)
-        data = manifest.to_json()
-        try:
-            self._store.create(key, data)
-        except ObjectExists:
-            log.info("manifest found", job=job, manifest=manifest.sequence)
-        found, sha256 = read_manifest(self._store, job, manifest.sequence)
+        self._jobs.confirm(job, manifest.generation)
+        found, sha256 = create_manifest(self._store, manifest)
+        if found.generation > manifest.generation:
+            raise GenerationContended(job=job)
         own = found.nonce == manifest.nonce
-        if own and found != manifest:
-            raise ObjectCorrupt(key=key, store=self._store.address)
         self._jobs.update(job, lambda current: record_manifest(current, found, sha256))
         if own:
             self._metrics.manifests.inc()
             log.info("manifest written", job=job, manifest=manifest.sequence, commits=len(manifest.commits))
+        else:
+            log.info("manifest found", job=job, manifest=manifest.sequence)
         return own, found
 
     def _parameters_of(

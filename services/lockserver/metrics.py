@@ -42,6 +42,15 @@ class LockServerMetrics:
         self.expirations = counter("lease_expirations_total", "Leases ended because they were not renewed.")
         self.manifests = counter("manifests_total", "Manifests written.")
         self.manifest_failures = counter("manifest_failures_total", "Manifests that could not be written.")
+        self.manifests_damaged = counter("manifests_damaged_total", "Manifests passed over because they are not whole.")
+        self.generations = counter("generations_total", "Generations begun, by reason.", ("reason",))
+        self.generation_leases_void = counter(
+            "generation_leases_void_total", "Leases that ended because a generation did."
+        )
+        self.generation_commits_lost = counter(
+            "generation_commits_lost_total",
+            "Commits forgotten before a manifest told them, as far as known.",
+        )
         self.settle_failures = counter("settle_failures_total", "Failed calls of the parameter server.")
         self.conflicts = counter("state_conflicts_total", "Changes that lost to another one and were tried again.")
         self.jobs = gauge("jobs", "Jobs by status: running, completed, cancelled.", "status")

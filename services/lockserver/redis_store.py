@@ -11,7 +11,7 @@ from redis import exceptions
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from graphbed.errors import InputError, JobUnknown, StoreDenied, StoreFull, StoreUnavailable
+from graphbed.errors import InputError, JobUnknown, StateMoved, StoreDenied, StoreFull, StoreUnavailable
 
 SOCKET_SECONDS = 2.0
 """How long to wait for a connection or an answer; with the retry a call ends inside a trainer's deadline."""
@@ -38,8 +38,16 @@ return 1
 """
 
 
+class _Moved(exceptions.RedisError):  # type: ignore[misc]
+    """A new connection leads to another life of the server than the calls before."""
+
+
 class RedisStateStore:
-    """A state store for a cluster. Uses no command newer than Redis 7.0."""
+    """A state store for a cluster. Uses no command newer than Redis 7.0.
+
+    A server that was restarted, or that a failover put in the place of another, may have forgotten the newest changes.
+    It can be reached by a new connection only, so each one asks who answers before its first command.
+    """
 
     def __init__(self, url: SplitResult, *, password: str | None) -> None:
         """Connects at the first call. `url` is redis:// or rediss://[user@]host[:port][/db]. Raises InputError."""
@@ -52,7 +60,9 @@ class RedisStateStore:
             socket_connect_timeout=SOCKET_SECONDS,
             # Sending the script again is safe: it knows its own tag.
             retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), RETRIES),
+            redis_connect_func=self._greet,
         )
+        self._identity: str | None = None
         self._change: Callable[..., Any] = self._client.register_script(_CHANGE)
 
     @property
@@ -63,6 +73,20 @@ class RedisStateStore:
         """Raise StoreUnavailable or StoreDenied unless the server answers."""
         with self._failures():
             self._client.ping()
+
+    def identity(self) -> str:
+        """Process and replication id of the server: one changes at a restart, the other at a failover."""
+        with self._failures():
+            try:
+                found = self._ask()
+            except _Moved:
+                found = ""
+            if found != self._identity:
+                # Connections that are open by now may lead elsewhere.
+                self._client.connection_pool.disconnect(inuse_connections=False)
+                self._identity = None
+                found = self._identity = self._ask()
+        return found
 
     def jobs(self) -> list[str]:
         with self._failures():
@@ -99,6 +123,20 @@ class RedisStateStore:
         """Close the connections."""
         self._client.close()
 
+    def _ask(self) -> str:
+        pool = self._client.connection_pool
+        connection = pool.get_connection()
+        try:
+            return _identity(connection)
+        finally:
+            pool.release(connection)
+
+    def _greet(self, connection: Any) -> None:
+        """Called for each new connection. Raises _Moved."""
+        connection.on_connect()
+        if self._identity is not None and _identity(connection) != self._identity:
+            raise _Moved("another server answers")
+
     def _run(
         self, job: str, expected_tag: str, new_tag: str, written: Mapping[str, str], removed: AbstractSet[str]
     ) -> bool:
@@ -113,10 +151,21 @@ class RedisStateStore:
             yield
         except (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError) as error:
             raise StoreDenied(address=self._address) from error
+        except _Moved as error:
+            raise StateMoved(address=self._address) from error
         except exceptions.OutOfMemoryError as error:
             raise StoreFull(store=self._address) from error
         except exceptions.RedisError as error:
             raise StoreUnavailable(address=self._address, what=_one_line(error)) from error
+
+
+def _identity(connection: Any) -> str:
+    told = []
+    for section, name in (("server", "run_id"), ("replication", "master_replid")):
+        connection.send_command("INFO", section)
+        lines = str(connection.read_response()).splitlines()
+        told += [line.removeprefix(f"{name}:") for line in lines if line.startswith(f"{name}:")]
+    return "/".join(told)
 
 
 def _hash(job: str) -> str:

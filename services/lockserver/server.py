@@ -1,6 +1,8 @@
 """The assembled lock server: what the process starts, and what tests start."""
 
+import os
 import secrets
+import socket
 from collections.abc import Callable
 
 import grpc
@@ -91,7 +93,8 @@ def start_lockserver(
     clock = clock or SystemClock()
     metrics = LockServerMetrics(registry)
     store = MeasuredStore(store, ObjectStoreMetrics(registry))
-    jobs = JobTable(store=store, state=state, random_hex=random_hex, metrics=metrics)
+    name = f"{socket.gethostname()}/{os.getpid()}"
+    jobs = JobTable(store=store, state=state, clock=clock, random_hex=random_hex, metrics=metrics, server=name)
     jobs.open_all()
     manifests = ManifestWriter(
         jobs=jobs, store=store, parameters=parameters, clock=clock, random_hex=random_hex, metrics=metrics

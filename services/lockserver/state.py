@@ -9,8 +9,8 @@ from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage.manifest import CommitRecord, EpochTotals
 from graphbed.storage.receipt import Receipt
 
-FORMAT = 1
-"""Number of this layout; a state with a higher one was written by a later version."""
+FORMAT = 2
+"""Number of this layout; a state with a higher one was written by a later version. Format 1 had no generations."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -113,6 +113,10 @@ class Header:
     config_sha256: str
     graph_sha256: str
     num_epochs: int
+    generation: int = 0
+    """The life of this state; 0: begun before there were generations."""
+    state_identity: str = ""
+    """Identity of the state store in which this generation began."""
     manifest_sequence: int = 0
     """Number of the newest manifest, 0 = none yet."""
     manifest_sha256: str | None = None

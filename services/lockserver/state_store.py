@@ -12,12 +12,17 @@ class StateStore(Protocol):
     """Jobs by name, each a set of text fields under one tag. Safe for concurrent threads and processes.
 
     A tag is random and new for each change, so that an equal tag means an equal state, whatever happened in between.
-    Every method raises StoreUnavailable or StoreDenied with the store's address when the store itself fails.
+    Every method raises StoreUnavailable or StoreDenied with the store's address when the store itself fails. All but
+    `identity` may raise StateMoved, and have done nothing then, when the store is not the one `identity` told last.
     """
 
     @property
     def address(self) -> str:
         """For people: where the store is, without secrets."""
+        ...
+
+    def identity(self) -> str:
+        """Which life of the store this is: another one may have forgotten what was answered before."""
         ...
 
     def jobs(self) -> list[str]:
@@ -56,6 +61,9 @@ class MemoryStateStore:
 
     @property
     def address(self) -> str:
+        return "memory"
+
+    def identity(self) -> str:
         return "memory"
 
     def jobs(self) -> list[str]:

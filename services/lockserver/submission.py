@@ -4,7 +4,7 @@ from graphbed.config.job import JobConfig
 from graphbed.config.load import parse_job
 from graphbed.errors import CheckpointsGone, ConfigDiffers, ObjectExists, ObjectMissing
 from graphbed.storage import layout
-from graphbed.storage.manifest import newest_manifest
+from graphbed.storage.chain import newest_readable
 from graphbed.storage.objects import ObjectStore
 from services.lockserver.context import JobContext
 from services.lockserver.state import Header
@@ -22,8 +22,7 @@ def write_document(store: ObjectStore, context: JobContext, *, header: Header | 
     _require_checkpoints(store, job, header, before, state=state)
     if before is not None:
         _require_extension(context.config, before)
-    newest = None if header else newest_manifest(store, job)
-    told = newest[0] if newest else header
+    told = header or newest_readable(store, job)
     if told is not None:
         context.require_same(told)
     if before is None:

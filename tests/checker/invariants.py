@@ -12,8 +12,9 @@ from graphbed.config.job import JobConfig
 from graphbed.errors import GraphbedError, ObjectCorrupt
 from graphbed.graph.partition import Partition
 from graphbed.storage import layout
+from graphbed.storage.chain import commit_log
 from graphbed.storage.graph_document import read_graph
-from graphbed.storage.manifest import CommitRecord, Manifest, commit_log, manifest_sequences, read_manifest
+from graphbed.storage.manifest import CommitRecord, Manifest, manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore, get_verified
 from graphbed.storage.partition_file import require_finite, unpack_partition
 from tests.checker.lines import Line, Operation, operations

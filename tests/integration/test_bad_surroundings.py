@@ -11,8 +11,9 @@ import yaml
 from graphbed.config.load import dump_job
 from graphbed.graph.partition import Bucket
 from graphbed.storage.address import open_store
+from graphbed.storage.chain import commit_log
 from graphbed.storage.graph_document import read_graph
-from graphbed.storage.manifest import commit_log, require_newest
+from graphbed.storage.manifest import require_newest
 from tests.fixtures.graphs import codex_job, ingest_quietly, store_url
 from tests.fixtures.processes import clean_environment
 from tests.fixtures.s3 import S3Place

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from graphbed.config.job import JobConfig
 from graphbed.config.load import dump_job
 from graphbed.errors import GraphbedError, ServerUnreachable, StoreUnavailable
+from graphbed.storage.chain import commit_log
 from graphbed.storage.graph_document import write_graph
-from graphbed.storage.manifest import commit_log, manifest_sequences, read_manifest, require_newest
+from graphbed.storage.manifest import manifest_sequences, read_manifest, require_newest
 from services.lockserver.coordinator import Commitment, Coordinator
 from services.lockserver.plan import Plan
 from services.lockserver.state import Progress

@@ -56,6 +56,9 @@ class Objects:
     def exists(self, key: str) -> bool:
         return key in self.data
 
+    def size(self, key: str) -> int:
+        return len(self.get(key))
+
     def list(self, prefix: str) -> list[str]:
         return sorted(key for key in self.data if key.startswith(prefix))
 
@@ -119,6 +122,9 @@ class FailingObjects(_Failing):
     def exists(self, key: str) -> bool:
         return self._call("exists", lambda: self._objects.exists(key), changes=False)
 
+    def size(self, key: str) -> int:
+        return self._call("size", lambda: self._objects.size(key), changes=False)
+
     def list(self, prefix: str) -> list[str]:
         return self._call("list", lambda: self._objects.list(prefix), changes=False)
 
@@ -164,6 +170,9 @@ class FailingStates(_Failing):
         super().__init__(world, states.address, deadly=True)
         self._states = states
         self._depth = depth
+
+    def identity(self) -> str:
+        return self._call("identity", self._states.identity, changes=False)
 
     def jobs(self) -> list[str]:
         return self._call("jobs", self._states.jobs, changes=False)

@@ -18,9 +18,10 @@ from graphbed.config.load import dump_job
 from graphbed.errors import BadReceipt, ConfigDiffers, GraphMissing, InputError, JobUnknown, LeaseLost
 from graphbed.graph.partition import Partition
 from graphbed.storage import layout
+from graphbed.storage.chain import commit_log
 from graphbed.storage.directory import DirectoryStore
 from graphbed.storage.graph_document import write_graph
-from graphbed.storage.manifest import commit_log, require_newest
+from graphbed.storage.manifest import require_newest
 from graphbed.storage.receipt import Receipt
 from graphbed.v1 import lockserver_pb2
 from services.lockserver.server import LockServer, start_lockserver

@@ -45,6 +45,8 @@ class BookkeepingParameters:
     settled: list[tuple[Any, ...]] = field(default_factory=list)
     contents: dict[str, list[str]] = field(default_factory=dict)
     """Base object → ids of the leases whose deltas it holds."""
+    store: ObjectStore | None = None
+    """Where base objects are written."""
 
     def settle(
         self,
@@ -64,6 +66,8 @@ class BookkeepingParameters:
         self._require_reachable()
         key = layout.parameter_base(job, manifest_sequence, next_hex())
         self.contents[key] = [*(self.contents[base.key] if base else []), *(lease_id for lease_id, _ in deltas)]
+        if self.store is not None:
+            self.store.put(key, b"-")
         return Receipt(key=key, size=1, sha256=SHA256)
 
     def _require_reachable(self) -> None:
@@ -86,9 +90,11 @@ class Cluster:
         self.state = state if state is not None else MemoryStateStore()
         self.clock = clock or ManualClock()
         self.registry = CollectorRegistry()
-        self.parameters = BookkeepingParameters()
+        self.parameters = BookkeepingParameters(store=store)
         metrics = LockServerMetrics(self.registry)
-        self.jobs = JobTable(store=store, state=self.state, random_hex=next_hex, metrics=metrics)
+        self.jobs = JobTable(
+            store=store, state=self.state, clock=self.clock, random_hex=next_hex, metrics=metrics, server="test"
+        )
         self.manifests = ManifestWriter(
             jobs=self.jobs,
             store=store,
@@ -124,16 +130,19 @@ class Cluster:
         return answer
 
     def commit(self, granted: Granted, *, request_id: str | None = None) -> None:
-        """Commit what a trainer would have stored."""
+        """Store as much as a trainer would have, and commit it."""
         plan = self.jobs.context(granted.job).plan
         lease = granted.lease
+        versions, delta = receipts(plan, lease), delta_receipt(plan, lease.lease_id)
+        for receipt in [*(receipt for _, receipt in versions), *([delta] if delta else [])]:
+            self.store.put(receipt.key, bytes(receipt.size))
         self.coordinator.commit(
             trainer=lease.trainer,
             request_id=request_id or next_hex(),
             done=Commitment(
                 lease_id=lease.lease_id,
-                versions=receipts(plan, lease),
-                parameters=delta_receipt(plan, lease.lease_id),
+                versions=versions,
+                parameters=delta,
                 edges=sum(plan.edges[bucket] for bucket in lease.buckets),
                 loss=1.0,
             ),

@@ -8,7 +8,7 @@ from graphbed.errors import StateCorrupt, StateTooNew
 from services.lockserver import transitions
 from services.lockserver.codec import decode, encode
 from services.lockserver.lifecycle import fresh
-from services.lockserver.state import Delta, JobState, Progress
+from services.lockserver.state import FORMAT, Delta, JobState, Progress
 from tests.unit.lockserver.examples import square_plan
 
 
@@ -40,7 +40,7 @@ def test_what_is_gone_is_removed() -> None:
 def test_a_state_of_a_later_version_is_refused() -> None:
     fields = encode(begun().as_delta()).written
     header = json.loads(fields["header"])
-    fields["header"] = json.dumps({**header, "format": 2})
+    fields["header"] = json.dumps({**header, "format": FORMAT + 1})
     with pytest.raises(StateTooNew, match="later version"):
         decode(fields, job="j", address="x")
 

@@ -20,9 +20,10 @@ from graphbed.errors import (
 )
 from graphbed.graph.schema import GraphSchema
 from graphbed.storage import layout
+from graphbed.storage.chain import commit_log
 from graphbed.storage.directory import DirectoryStore
 from graphbed.storage.graph_document import write_graph
-from graphbed.storage.manifest import commit_log, require_newest
+from graphbed.storage.manifest import require_newest
 from services.lockserver.coordinator import Granted, Waiting
 from services.lockserver.file_store import FileStateStore
 from services.lockserver.jobs import ATTEMPTS

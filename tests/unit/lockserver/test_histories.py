@@ -186,7 +186,7 @@ class Histories(RuleBasedStateMachine):
                 self.state, self.plan, base=compacted, deltas=(), nonce=manifest.nonce, written_at=1.5
             )
         data = manifest.to_json()
-        self.unnoted = (Manifest.from_json(data), sha256_hex(data))
+        self.unnoted = (Manifest.model_validate_json(data), sha256_hex(data))
         self.manifests.append(self.unnoted)
 
     @rule()

@@ -7,8 +7,9 @@ import pytest
 
 from graphbed.errors import ManifestForeign, StoreUnavailable
 from graphbed.storage import layout
+from graphbed.storage.chain import commit_log
 from graphbed.storage.directory import DirectoryStore
-from graphbed.storage.manifest import Manifest, commit_log, manifest_sequences, read_manifest, require_newest
+from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest, require_newest
 from graphbed.storage.objects import StoredObject
 from services.lockserver.lifecycle import next_manifest
 from services.lockserver.manifests import COMPACT_ABOVE

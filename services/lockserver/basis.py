@@ -1,0 +1,97 @@
+"""The basis of a generation: the state or the manifest that it goes on with, examined before anything is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphbed import logs
+from graphbed.errors import CheckpointMissing, CheckpointsDamaged, CheckpointsGone
+from graphbed.storage.chain import Link, missing_object, named_objects, walk_back
+from graphbed.storage.manifest import StoredVersion, manifest_sequences, read_manifest
+from graphbed.storage.objects import ObjectStore
+from services.lockserver.context import JobContext
+from services.lockserver.generations import adopted
+from services.lockserver.lifecycle import fresh, restored
+from services.lockserver.metrics import LockServerMetrics
+from services.lockserver.state import JobState
+
+log = logs.get_logger("graphbed.lockserver")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a generation goes on with, and where its manifest hangs in the chain."""
+
+    state: JobState
+    is_adopted: bool
+    newest: int
+    """Number of the newest manifest, 0 = none: the next one's is one more, whatever it follows."""
+    told: tuple[str, ...] = ()
+    """Leases whose commits the manifest tells that was gone back to."""
+
+
+class BasisFinder:
+    """Looks at states and manifests, and at whether what they name is there."""
+
+    def __init__(self, store: ObjectStore, metrics: LockServerMetrics, *, state_address: str) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._state_address = state_address
+
+    def find(self, context: JobContext, state: JobState | None) -> Basis:
+        """The state that is there, unless it is older than the newest manifest or points to what is missing.
+
+        Else the newest manifest that is whole; nothing at all for a job that has none. Raises ConfigDiffers,
+        CheckpointsGone, CheckpointsDamaged, ObjectTooNew.
+        """
+        job = context.config.job
+        newest = max(manifest_sequences(self._store, job), default=0)
+        if state is not None and state.header.manifest_sequence > newest:
+            raise CheckpointsGone(job=job, state=self._state_address, store=self._store.address)
+        links = walk_back(self._store, job)
+        link = next(links, None)
+        if state is not None and (own := adopted(state, link)) is not None:
+            context.require_same(own.header)
+            damage = missing_object(self._store, _named(own))
+            if not damage:
+                return Basis(state=own, is_adopted=True, newest=newest)
+            log.error("state not adopted", job=job, damage=damage)
+        if link is None:
+            state = fresh(
+                context.plan,
+                config_sha256=context.config.digest(),
+                graph_sha256=context.graph_sha256,
+                num_epochs=context.config.num_epochs,
+            )
+            return Basis(state=state, is_adopted=False, newest=0)
+        return self._of_first_whole(context, newest, [link, *links] if link.damage else [link])
+
+    def of_manifest(self, context: JobContext, sequence: int) -> Basis:
+        """Manifest `sequence`, as somebody asked. Raises CheckpointMissing, CheckpointsDamaged, ObjectCorrupt."""
+        job = context.config.job
+        sequences = manifest_sequences(self._store, job)
+        if sequence not in sequences:
+            raise CheckpointMissing(job=job, store=self._store.address, sequence=sequence)
+        manifest, sha256 = read_manifest(self._store, job, sequence)
+        damage = missing_object(self._store, named_objects(manifest))
+        return self._of_first_whole(context, sequences[-1], [Link(sequence, manifest, sha256, damage)])
+
+    def _of_first_whole(self, context: JobContext, newest: int, links: Sequence[Link]) -> Basis:
+        job = context.config.job
+        for link in links:
+            if link.manifest is None or link.damage:
+                self._metrics.manifests_damaged.inc()
+                log.error("manifest passed over", job=job, manifest=link.sequence, damage=link.damage)
+                continue
+            context.require_same(link.manifest)
+            state = restored(context.plan, link.manifest, link.sha256, num_epochs=context.config.num_epochs)
+            told = tuple(record.lease_id for record in link.manifest.commits)
+            return Basis(state=state, is_adopted=False, newest=newest, told=told)
+        raise CheckpointsDamaged(job=job, store=self._store.address)
+
+
+def _named(state: JobState) -> list[StoredVersion]:
+    """Everything that a state points to."""
+    receipts = [*state.pointers.values(), *(delta.receipt for delta in state.deltas.values())]
+    if state.header.base is not None:
+        receipts.append(state.header.base)
+    return [StoredVersion.from_receipt(receipt) for receipt in receipts]
