@@ -4,13 +4,18 @@ import inspect
 
 import numpy as np
 import pytest
+import torch
 
 from graphbed.config.choices import Optimizer
 from graphbed.model.cpu import random, rows, slots, source
 from graphbed.model.cpu.exponential import exp32, softplus_of_exp
 from graphbed.model.cpu.intrinsics import matmul
-from graphbed.model.reference.draws import draw_rows
+from graphbed.model.device.draws import cpu_kernel_draws
 from tests.unit.model.problems import all_specs
+
+
+def draw_rows(seed: int, first_edge: int, first: int, draws: int, rows: int) -> np.ndarray:
+    return cpu_kernel_draws(seed, [first_edge], torch.device("cpu"))(first, draws, rows)[0].numpy()
 
 
 def test_exp_is_within_four_ulp_and_exactly_zero_far_below():

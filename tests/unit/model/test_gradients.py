@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from graphbed.config.choices import Comparator, Loss, Operator, Optimizer, Regularizer
+from graphbed.model.device.draws import cpu_kernel_draws, drawn_rows
 from graphbed.model.kernel import KernelSpec
-from graphbed.model.reference.draws import drawn_rows
 from graphbed.model.reference_kernel import reference_kernel
 from tests.unit.model.judge import judged
 from tests.unit.model.problems import SEED, Problem, all_specs, problem, uncompiled
@@ -17,8 +18,10 @@ NEGATIVES = {"both": (4, 3), "batch": (4, 0), "uniform": (0, 4)}
 
 
 def draws_of(subject: Problem) -> dict[str, np.ndarray]:
-    lhs, rhs = drawn_rows(subject.edges, 0, subject.lhs, subject.rhs, subject.hyper, SEED)
-    return {"lhs": lhs, "rhs": rhs}
+    ends = torch.from_numpy(subject.edges.lhs_rows), torch.from_numpy(subject.edges.rhs_rows)
+    draw = cpu_kernel_draws(SEED, [0], torch.device("cpu"))
+    lhs, rhs = drawn_rows(draw, 1, ends, (subject.lhs, subject.rhs), subject.hyper)
+    return {"lhs": lhs[0].numpy(), "rhs": rhs[0].numpy()}
 
 
 def agree(kernel: str, spec: KernelSpec, subject: Problem) -> None:
