@@ -84,3 +84,10 @@ class Schedule(StrEnum):
     EXPONENTIAL = "exponential"
     LINEAR = "linear"
     COSINE = "cosine"
+
+
+class Device(StrEnum):
+    """Where the rows are trained."""
+
+    CPU = "cpu"
+    CUDA = "cuda"

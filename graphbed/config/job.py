@@ -6,7 +6,16 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from graphbed.config.choices import Comparator, FilterNegatives, Loss, Operator, Optimizer, Regularizer, Schedule
+from graphbed.config.choices import (
+    Comparator,
+    Device,
+    FilterNegatives,
+    Loss,
+    Operator,
+    Optimizer,
+    Regularizer,
+    Schedule,
+)
 from graphbed.config.schedule import learning_rate_factor
 from graphbed.errors import BadName
 from graphbed.graph.names import check_name
@@ -109,6 +118,9 @@ class TrainerConfig(Section):
 
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """Hogwild threads of one trainer; 0 = all cores it may use, shared among the trainers of a standalone run."""
+    device: Device = Device.CPU
+    """cpu: compiled kernels and Hogwild threads. cuda: one GPU, where the tables of a lease stay until it is trained, and
+    a row is updated once for some 30,000 edges. A trainer's GRAPHBED_TRAINER_DEVICE comes before this."""
     memory_limit_bytes: Annotated[int, Field(ge=0)] = 0
     """A lease that needs more is refused before its first byte is read; 0 = four fifths of the machine or container."""
     parameter_sync_seconds: Positive = 0.5

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphbed.clock import Clock
+from graphbed.config.choices import Device
 from graphbed.errors import GraphbedError, NotFinite
-from graphbed.model.cpu_kernel import cpu_kernel
 from graphbed.model.edges import order_edges
 from graphbed.model.kernel import Control, EdgeSlice, GroupParameters, Hyper, Kernel, KernelSpec, Table
 from graphbed.model.parameters import group_parameters
 from graphbed.model.threads import single_threaded_blas
+from services.trainer.engines import Engine, open_engine
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.progress import ProgressBoard
 from services.trainer.sharing import SharedParameters, SyncThread
@@ -24,8 +25,6 @@ _LOOK_SECONDS = 0.05
 
 _PORTIONS_A_THREAD = 16
 """Enough that no thread waits long for the last one, and that groups take turns."""
-_PORTION_EDGES = 1 << 16
-"""The most edges of one kernel call if the job does not say: progress and the stop flag are seen at every chunk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +41,27 @@ class Portion:
 
 
 class Runner:
-    """Trains leases with a fixed number of threads; kernels are compiled once and kept."""
+    """Trains leases with a fixed number of threads, or on an accelerator."""
 
-    def __init__(self, *, threads: int, clock: Clock, metrics: TrainerMetrics) -> None:
-        """`threads` 0 = what the job says, or all cores this process may use."""
+    def __init__(
+        self,
+        *,
+        threads: int,
+        device: Device | None,
+        clock: Clock,
+        metrics: TrainerMetrics,
+        engines: Callable[[Device], Engine] = open_engine,
+    ) -> None:
+        """`threads` 0 = what the job says, or all cores this process may use; `device` None = what the job says.
+
+        Raises InputError if this machine has no such device.
+        """
         self._threads = threads
+        self._device = device
+        self._engines = engines
+        self._opened: dict[Device, Engine] = {} if device is None else {device: engines(device)}
         self._clock = clock
         self._metrics = metrics
-        self._kernels: dict[KernelSpec, Kernel] = {}
 
     def train(
         self, work: LeaseWork, shared: SharedParameters, board: ProgressBoard, *, check: Callable[[], None]
@@ -57,10 +69,12 @@ class Runner:
         """Train every edge of the lease once; tables and shared values change in place.
 
         Raises NotFinite if a loss or gradient was not finite, and whatever `check` raises; the tables are spoilt then.
+        Raises InputError if the device is not there.
         """
         config = work.assignment.job.config
-        threads = self._threads or config.trainer.threads or len(os.sched_getaffinity(0))
-        portions = self._portions(work, shared, threads)
+        engine = self._engine(self._device or config.trainer.device)
+        threads = engine.most_threads or self._threads or config.trainer.threads or len(os.sched_getaffinity(0))
+        portions = self._portions(work, shared, engine, threads)
         controls = [Control.create() for _ in range(min(threads, max(len(portions), 1)))]
         board.attach(controls)
         sync = SyncThread(
@@ -72,6 +86,7 @@ class Runner:
                 self._hogwild(portions, controls, board, check)
         finally:
             sync.finish()
+            engine.release()
         if any(control.failed[0] for control in controls):
             raise NotFinite(where=f"the loss of lease {work.assignment.lease_id}")
         if board.edges != work.edge_count:
@@ -79,7 +94,12 @@ class Runner:
         work.edges_trained = board.edges
         work.loss = float(sum(control.loss[0] for control in controls))
 
-    def _portions(self, work: LeaseWork, shared: SharedParameters, threads: int) -> list[Portion]:
+    def _engine(self, device: Device) -> Engine:
+        if device not in self._opened:
+            self._opened[device] = self._engines(device)
+        return self._opened[device]
+
+    def _portions(self, work: LeaseWork, shared: SharedParameters, engine: Engine, threads: int) -> list[Portion]:
         """The lease's edges in an order that depends on the job's seed, the epoch and the buckets alone."""
         job = work.assignment.job
         portions: list[Portion] = []
@@ -92,12 +112,12 @@ class Runner:
             ordered = order_edges(edges, spec, hyper, seed=seed)
             entry = job.config.relations[group]
             edges_a_portion = job.config.batch_size or min(
-                ordered.edges // (_PORTIONS_A_THREAD * threads), _PORTION_EDGES
+                ordered.edges // (_PORTIONS_A_THREAD * threads), engine.portion_edges
             )
             chunks_a_portion = max(edges_a_portion // hyper.chunk_edges, 1)
             portions += [
                 Portion(
-                    kernel=self._kernel(spec),
+                    kernel=engine.kernel(spec),
                     hyper=hyper,
                     edges=ordered.part(first, min(first + chunks_a_portion, ordered.chunks)),
                     lhs=work.tables[entry.lhs].table,
@@ -171,11 +191,6 @@ class Runner:
         edges = board.edges
         self._metrics.edges.inc(edges - counted)
         return edges
-
-    def _kernel(self, spec: KernelSpec) -> Kernel:
-        if spec not in self._kernels:
-            self._kernels[spec] = cpu_kernel(spec)
-        return self._kernels[spec]
 
 
 class _Queue:

@@ -119,7 +119,7 @@ def start_trainer(
         jobs=Jobs(locks, parameters, store),
         parameters=parameters,
         fetcher=Fetcher(partitions, store, metrics),
-        runner=Runner(threads=settings.threads, clock=clock, metrics=metrics),
+        runner=Runner(threads=settings.threads, device=settings.device, clock=clock, metrics=metrics),
         storer=Storer(partitions, metrics),
         clock=clock,
         metrics=metrics,

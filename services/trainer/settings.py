@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from graphbed.config.choices import Device
+from graphbed.errors import InputError
 from graphbed.rpc.environment import optional, read, read_int
 
 
@@ -28,6 +30,8 @@ class TrainerSettings:
     """Where /metrics is served; None = nowhere."""
     threads: int = 0
     """Hogwild threads; 0 = what the job says."""
+    device: Device | None = None
+    """Where to train; None = what the job says."""
     give_up_after: int = 0
     """End after so many failed leases in a row; 0 = never: in a cluster, other jobs may be sound."""
     parent_pid: int | None = None
@@ -49,6 +53,14 @@ class TrainerSettings:
             listen=read(environ, "GRAPHBED_LISTEN", "127.0.0.1:0"),
             metrics_listen=optional(environ, "GRAPHBED_METRICS_LISTEN"),
             threads=read_int(environ, "GRAPHBED_TRAINER_THREADS", 0, minimum=0),
+            device=_device(optional(environ, "GRAPHBED_TRAINER_DEVICE")),
             give_up_after=read_int(environ, "GRAPHBED_GIVE_UP_AFTER", 0, minimum=0),
             parent_pid=read_int(environ, "GRAPHBED_PARENT_PID", 0, minimum=0) or None,
         )
+
+
+def _device(name: str | None) -> Device | None:
+    try:
+        return Device(name) if name else None
+    except ValueError:
+        raise InputError(what=f"GRAPHBED_TRAINER_DEVICE must be one of {', '.join(Device)}, not {name!r}") from None

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from graphbed.config.load import dump_job
 from graphbed.storage.address import open_store
@@ -124,3 +125,15 @@ def test_a_run_works_on_its_own_job_alone(tmp_path: Path) -> None:
     assert run.returncode == 0, words
     check_history(store, mine)
     assert newest_manifest(store, "another") == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_asked_for_where_there_is_none_is_refused_before_any_training(tmp_path: Path) -> None:
+    config = codex_job(store_url(tmp_path), trainer={"device": "cuda"})
+    ingest_quietly(config, open_store(config.store, {}))
+    job_file = tmp_path / "job.yaml"
+    job_file.write_text(dump_job(config))
+    process = start(job_file)
+    _, words = process.communicate(timeout=60)
+    assert process.returncode == 2 and "the device cuda cannot be used on this machine" in words
+    assert len(words.strip().splitlines()) == 1 and newest_manifest(open_store(config.store, {}), config.job) is None

@@ -1,21 +1,26 @@
 """The runner with the compiled kernel on a table of a few entities."""
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from prometheus_client import CollectorRegistry
 
 from graphbed.clock import SystemClock
+from graphbed.config.choices import Device
 from graphbed.config.job import JobConfig
 from graphbed.config.load import parse_job
-from graphbed.errors import LeaseLost, NotFinite
+from graphbed.errors import InputError, LeaseLost, NotFinite
 from graphbed.graph.edges import EdgeArrays
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.graph.schema import EntityTable, GraphSchema, RelationEntry, StoredFile
+from graphbed.model.device.residency import Residency
 from graphbed.model.kernel import Table
 from graphbed.model.parameters import initial_parameters
 from graphbed.model.relations import RelationGroups
+from services.trainer.engines import DeviceEngine, Engine, open_engine
 from services.trainer.jobs import Job
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.progress import ProgressBoard
@@ -95,8 +100,21 @@ def work() -> tuple[LeaseWork, NoOthers]:
     return LeaseWork(assignment=assignment, tables=tables, edges=[edges]), NoOthers(values)
 
 
-def train(lease: LeaseWork, shared: NoOthers, *, threads: int, check: object = None) -> ProgressBoard:
-    runner = Runner(threads=threads, clock=SystemClock(), metrics=TrainerMetrics(CollectorRegistry()))
+def train(
+    lease: LeaseWork,
+    shared: NoOthers,
+    *,
+    threads: int,
+    check: object = None,
+    engines: Callable[[Device], Engine] = open_engine,
+) -> ProgressBoard:
+    runner = Runner(
+        threads=threads,
+        device=None,
+        clock=SystemClock(),
+        metrics=TrainerMetrics(CollectorRegistry()),
+        engines=engines,
+    )
     board = ProgressBoard()
     runner.train(lease, shared, board, check=check if callable(check) else lambda: None)  # type: ignore[arg-type]
     return board
@@ -111,6 +129,24 @@ def test_every_edge_is_trained_once_and_the_loss_falls(threads: int) -> None:
     for _ in range(5):
         train(lease, shared, threads=threads)
     assert lease.loss < 0.95 * first
+
+
+def test_the_device_engine_trains_the_same_lease() -> None:
+    lease, shared = work()
+    engine = DeviceEngine(Residency(torch.device("cpu")))
+    losses = []
+    for _ in range(6):
+        board = train(lease, shared, threads=3, engines=lambda _: engine)
+        assert board.edges == EDGES == lease.edges_trained
+        losses.append(lease.loss)
+    assert losses[-1] < 0.95 * losses[0]
+
+
+def test_a_gpu_asked_for_where_there_is_none_is_refused_before_anything_is_trained() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(InputError, match="the device cuda cannot be used on this machine"):
+        Runner(threads=1, device=Device.CUDA, clock=SystemClock(), metrics=TrainerMetrics(CollectorRegistry()))
 
 
 def test_one_thread_gives_the_same_bits_again() -> None:
