@@ -18,6 +18,7 @@ from graphbed.cli.status import status
 from graphbed.cli.submit import submit
 from graphbed.cli.train import train
 from graphbed.cli.tune import tune
+from graphbed.cli.watch import watch
 from graphbed.errors import WRONG_INPUT, GraphbedError, exit_code
 
 COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
@@ -32,6 +33,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("submit", submit),
     ("cancel", cancel),
     ("status", status),
+    ("watch", watch),
 )
 """Name → function, in the order of `graphbed --help`."""
 

@@ -51,6 +51,8 @@ def describe(reply: lockserver_pb2.GetJobResponse) -> dict[str, Any]:
     """One job with its leases and epochs as JSON."""
     return {
         **summary(reply.summary),
+        "edges_per_second": reply.edges_per_second if reply.HasField("edges_per_second") else None,
+        "seconds_left": reply.time_left.ToTimedelta().total_seconds() if reply.HasField("time_left") else None,
         "checkpoint": reply.manifest_sequence,
         "last_failure": reply.last_failure or None,
         "leases": [
@@ -62,6 +64,7 @@ def describe(reply: lockserver_pb2.GetJobResponse) -> dict[str, Any]:
                 "partitions": [[partition.entity_type, partition.index] for partition in lease.partitions],
                 "phase": lockserver_pb2.Phase.Name(lease.progress.phase).removeprefix("PHASE_").lower(),
                 "edges": lease.progress.edges,
+                "edges_total": lease.edges,
             }
             for lease in reply.leases
         ],

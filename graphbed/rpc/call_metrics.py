@@ -48,7 +48,7 @@ class ClientCalls:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._handled = Counter(
             "grpc_client_handled_total",
-            "Calls that ended at the caller, by service, method and status code; retries within one call are not seen.",
+            "Calls that ended at the caller, each try for itself, by service, method and status code.",
             ["grpc_service", "grpc_method", "grpc_code"],
             registry=registry,
         )

@@ -702,10 +702,13 @@ class LeaseInfo(_message.Message):
     PARTITIONS_FIELD_NUMBER: _builtins.int
     RENEWALS_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     trainer_id: _builtins.str
     epoch: _builtins.int
     renewals: _builtins.int
+    edges: _builtins.int
+    """of its buckets"""
     @_builtins.property
     def buckets(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Bucket]: ...
     @_builtins.property
@@ -722,10 +725,11 @@ class LeaseInfo(_message.Message):
         partitions: _abc.Iterable[_common_pb2.Partition] | None = ...,
         renewals: _builtins.int = ...,
         progress: Global___Progress | None = ...,
+        edges: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "epoch", b"epoch", "lease_id", b"lease_id", "partitions", b"partitions", "progress", b"progress", "renewals", b"renewals", "trainer_id", b"trainer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "edges", b"edges", "epoch", b"epoch", "lease_id", b"lease_id", "partitions", b"partitions", "progress", b"progress", "renewals", b"renewals", "trainer_id", b"trainer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -112,7 +112,7 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
         return lockserver_pb2.GetJobResponse(
             summary=summary,
             config_yaml=job.config_yaml,
-            leases=[_lease_info(state, state.leases[lease_id]) for lease_id in sorted(state.leases)],
+            leases=[_lease_info(job, state, state.leases[lease_id]) for lease_id in sorted(state.leases)],
             epochs=[
                 lockserver_pb2.EpochInfo(epoch=epoch, edges=totals.edges, loss=totals.loss, leases=totals.leases)
                 for epoch, totals in sorted(state.epochs.items())
@@ -188,7 +188,7 @@ def _grid(job: JobContext, state: JobState) -> lockserver_pb2.BucketGrid:
     return lockserver_pb2.BucketGrid(columns=columns, epochs=epochs)
 
 
-def _lease_info(state: JobState, lease: Lease) -> lockserver_pb2.LeaseInfo:
+def _lease_info(job: JobContext, state: JobState, lease: Lease) -> lockserver_pb2.LeaseInfo:
     beat = state.beats[lease.lease_id]
     info = lockserver_pb2.LeaseInfo(
         lease_id=lease.lease_id,
@@ -198,6 +198,7 @@ def _lease_info(state: JobState, lease: Lease) -> lockserver_pb2.LeaseInfo:
         partitions=[_partition_message(start.partition) for start in lease.partitions],
         renewals=beat.renewals,
         progress=lockserver_pb2.Progress(edges=beat.progress.edges, bytes=beat.progress.bytes),
+        edges=sum(job.plan.edges[bucket] for bucket in lease.buckets),
     )
     # Assigned by number: a later trainer may know phases that this server does not.
     info.progress.phase = lockserver_pb2.Phase.ValueType(beat.progress.phase)

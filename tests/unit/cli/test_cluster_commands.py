@@ -110,3 +110,31 @@ def test_an_unreachable_lock_server_is_named_with_what_to_check(tmp_path: Path, 
         "check that it runs, the address, and the network.\n"
     )
     assert run(["submit", str(write_job(tmp_path)), "--lockserver", "nonsense"]) == 2
+
+
+def test_watch_shows_a_job_once(tmp_path: Path, lockserver: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["submit", str(write_job(tmp_path))]) == 0
+    capsys.readouterr()
+    assert run(["watch", "--once"]) == 0
+    shown = capsys.readouterr().out
+    assert "50.0%" in shown
+    assert "trainer-1" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_watch_prints_one_object_a_look_until_the_job_ends(
+    tmp_path: Path, lockserver: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["submit", str(write_job(tmp_path))]) == 0
+    assert run(["cancel", "j"]) == 0
+    capsys.readouterr()
+    assert run(["watch", "j", "--json", "--seconds", "0.2"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert (told["job"], told["status"], told["waiting"]) == ("j", "cancelled", None)
+    assert told["leases"][0]["phase"] == "train"
+
+
+def test_watch_needs_a_name_unless_one_job_runs(lockserver: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["watch"]) == 2
+    assert "none runs" in capsys.readouterr().err

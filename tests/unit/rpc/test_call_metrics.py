@@ -30,7 +30,7 @@ def test_calls_are_counted_by_method_and_code_when_they_end():
         with pytest.raises(LeaseLost):
             list(call_stream(stub.Pull, pb.PullRequest(), seconds=5, service="test", address=server.address))
         with pytest.raises(LeaseLost):
-            call(stub.Push, iter([pb.PushRequest()]), seconds=5, service="test", address=server.address)
+            call(stub.Push, lambda: iter([pb.PushRequest()]), seconds=5, service="test", address=server.address)
     assert (count("Seal", "ABORTED"), count("Pull", "ABORTED"), count("Push", "ABORTED")) == (1, 1, 1)
     labels = {"grpc_service": "graphbed.v1.ParamServer", "grpc_method": "Seal"}
     assert registry.get_sample_value("grpc_client_handling_seconds_count", labels) == 1

@@ -1,0 +1,1 @@
+"""What `graphbed watch` shows: buckets, trainers, events; drawn from the lock server's answers alone."""
