@@ -74,7 +74,8 @@ class Trainer:
         while not self._stopping.is_set():
             asked_at = self._clock.monotonic()
             try:
-                reply = self._locks.acquire(self._trainer_id, request_id)
+                with self._metrics.phases.run("wait"):
+                    reply = self._locks.acquire(self._trainer_id, request_id)
             except GraphbedError as error:
                 if not is_away(error):
                     raise

@@ -10,9 +10,12 @@ from graphbed.cli.watching.grid import DONE, EMPTY, PART, WAITING, draw
 from graphbed.v1 import lockserver_pb2
 
 GRID_WIDTH = 32
-EVENT_LINES = 5
+_GRID_LINES = 16
+"""A terminal of 24 lines shows 16 partitions one by one, and three events."""
 _AROUND = 5
 """Lines that are neither grid nor events: two of the job, one above each part, one for the losses."""
+_EVENT_LINES = 2
+"""At least; more where the grid leaves room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +33,12 @@ class View:
 
 def screen(view: View, *, width: int, height: int) -> list[Text]:
     """At most `height` lines of at most `width` characters."""
-    event_lines = max(min(EVENT_LINES, height - _AROUND - 8), 2)
-    middle = max(height - _AROUND - event_lines, 4)
+    middle = max(height - _AROUND - _EVENT_LINES, 4)
+    middle = min(middle, max(_GRID_LINES, middle // 2))
     lines = [*_head(view, width), *_middle(view.reply, width, middle), _losses(view.reply)]
     lines.append(_rule("events", width))
-    lines += [Text.assemble((f"{at} ", "dim"), text) for at, text in view.events[-event_lines:]]
+    room = max(height - len(lines), 1)
+    lines += [Text.assemble((f"{at} ", "dim"), text) for at, text in view.events[-room:]]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
         line.no_wrap = True
@@ -113,7 +117,7 @@ def _style(mark: str, leased: bool) -> str:
 
 
 def _losses(reply: lockserver_pb2.GetJobResponse) -> Text:
-    recent = [epoch for epoch in reply.epochs if epoch.edges][-5:]
+    recent = [epoch for epoch in reply.epochs if epoch.edges][-4:]
     told = "  ".join(f"{epoch.epoch + 1}: {epoch.loss / epoch.edges:.4f}" for epoch in recent)
     return Text.assemble(("loss per edge by epoch  ", "dim"), told or "nothing committed yet")
 
