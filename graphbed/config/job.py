@@ -119,7 +119,7 @@ class TrainerConfig(Section):
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """Hogwild threads of one trainer; 0 = all cores it may use, shared among the trainers of a standalone run."""
     device: Device = Device.CPU
-    """cpu: compiled kernels and Hogwild threads. cuda: one GPU; the tables of a lease stay there until it is trained, and
+    """cpu: compiled kernels and Hogwild threads. cuda: one GPU, where the tables of a lease stay until it is trained;
     a row is updated once for some 30,000 edges. A trainer's GRAPHBED_TRAINER_DEVICE comes before this."""
     memory_limit_bytes: Annotated[int, Field(ge=0)] = 0
     """A lease that needs more is refused before its first byte is read; 0 = four fifths of the machine or container."""
