@@ -112,6 +112,12 @@ class PushMissing(GraphbedError):
     code, reason = StatusCode.FAILED_PRECONDITION, "PUSH_MISSING"
 
 
+class SettleOld(GraphbedError):
+    """The job {job} is settled by generation {newest}; what generation {own} tells of it was refused."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "SETTLE_OLD"
+
+
 class JobUnsettled(GraphbedError):
     """The parameter server has just started and has not heard from the lock server about the job yet; try again."""
 

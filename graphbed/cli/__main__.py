@@ -8,6 +8,7 @@ import typer
 
 from graphbed import logs
 from graphbed.cli.cancel import cancel
+from graphbed.cli.checkpoints import checkpoints
 from graphbed.cli.evaluate import evaluate
 from graphbed.cli.export import export
 from graphbed.cli.ingest import ingest
@@ -51,6 +52,7 @@ def application() -> typer.Typer:
     )
     for name, command in COMMANDS:
         app.command(name)(command)
+    app.add_typer(checkpoints, name="checkpoints")
     return app
 
 
@@ -69,8 +71,10 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), exit_code(error))
     except OSError as error:  # a folder or a disk that the command writes to by itself
         return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", WRONG_INPUT)
-    # typer turns Ctrl-C into this code.
-    return _fail("interrupted", INTERRUPTED) if code == INTERRUPTED else 0
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code
+        return _fail("interrupted", INTERRUPTED)
+    # A command that found something wrong, and has said so, leaves a code.
+    return code if isinstance(code, int) else 0
 
 
 def _fail(message: str, code: int) -> int:

@@ -25,6 +25,7 @@ DEADLINE_SECONDS: Mapping[str, float] = {
     "Release": 5.0,
     "Submit": 30.0,
     "Cancel": 20.0,
+    "Restore": 60.0,
     "GetJob": 5.0,
     "ListJobs": 5.0,
 }
@@ -117,6 +118,11 @@ class LockServerClient:
     def cancel(self, job: str) -> None:
         """End a job for good. Raises JobUnknown."""
         self._call("Cancel", self._stub.Cancel, lockserver_pb2.CancelRequest(job=job))
+
+    def restore(self, job: str, sequence: int) -> lockserver_pb2.RestoreResponse:
+        """Go back to manifest `sequence`. Raises JobUnknown, CheckpointMissing, CheckpointsDamaged, ConfigDiffers."""
+        request = lockserver_pb2.RestoreRequest(job=job, manifest_sequence=sequence)
+        return self._call("Restore", self._stub.Restore, request)
 
     def get_job(self, job: str, *, with_buckets: bool = False) -> lockserver_pb2.GetJobResponse:
         """All that is known of a job, `with_buckets` the progress of each bucket too. Raises JobUnknown."""

@@ -80,11 +80,14 @@ class ParameterClient:
         base: Receipt | None,
         committed: Sequence[tuple[str, Receipt]],
         live: Iterable[str],
+        *,
+        generation: int = 0,
     ) -> paramserver_pb2.SettleRound:
         """Tell which leases count for ever, (lease id, receipt) in the order of their commits, and which may push.
 
         `seen` is what the last call for this job returned, before the state was read. A call with an older `seen` than
-        the newest that took effect changes nothing, so call at regular times. Raises ObjectMissing, ObjectCorrupt.
+        the newest that took effect changes nothing, so call at regular times. Raises ObjectMissing, ObjectCorrupt, and
+        SettleOld if a newer `generation` has settled the job.
         """
         request = paramserver_pb2.SettleRequest(
             job=job,
@@ -92,6 +95,7 @@ class ParameterClient:
             base=None if base is None else base.to_proto(),
             committed=_sealed(committed),
             live_lease_ids=list(live),
+            generation=generation,
         )
         return self._call("Settle", self._stub.Settle, request).round
 

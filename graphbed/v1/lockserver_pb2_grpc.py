@@ -64,6 +64,11 @@ class LockServerStub:
                 request_serializer=graphbed_dot_v1_dot_lockserver__pb2.CancelRequest.SerializeToString,
                 response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.CancelResponse.FromString,
                 _registered_method=True)
+        self.Restore = channel.unary_unary(
+                '/graphbed.v1.LockServer/Restore',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreResponse.FromString,
+                _registered_method=True)
         self.GetJob = channel.unary_unary(
                 '/graphbed.v1.LockServer/GetJob',
                 request_serializer=graphbed_dot_v1_dot_lockserver__pb2.GetJobRequest.SerializeToString,
@@ -131,6 +136,17 @@ class LockServerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Restore(self, request, context):
+        """Goes back to an older checkpoint, in a new generation: its leases are void, what was committed after it is given
+        up. Answers when the new checkpoint, which says so, is there.
+        Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
+        FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
+        UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetJob(self, request, context):
         """Errors: NOT_FOUND JOB_UNKNOWN.
         """
@@ -176,6 +192,11 @@ def add_LockServerServicer_to_server(servicer, server):
                     servicer.Cancel,
                     request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.CancelRequest.FromString,
                     response_serializer=graphbed_dot_v1_dot_lockserver__pb2.CancelResponse.SerializeToString,
+            ),
+            'Restore': grpc.unary_unary_rpc_method_handler(
+                    servicer.Restore,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreResponse.SerializeToString,
             ),
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
@@ -350,6 +371,33 @@ class LockServer:
             '/graphbed.v1.LockServer/Cancel',
             graphbed_dot_v1_dot_lockserver__pb2.CancelRequest.SerializeToString,
             graphbed_dot_v1_dot_lockserver__pb2.CancelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Restore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/Restore',
+            graphbed_dot_v1_dot_lockserver__pb2.RestoreRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.RestoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

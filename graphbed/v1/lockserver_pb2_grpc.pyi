@@ -59,6 +59,13 @@ class LockServerStub:
     """Ends a job for good; its leases are void, what was committed stays.
     Errors: NOT_FOUND JOB_UNKNOWN.
     """
+    Restore: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.RestoreRequest, _lockserver_pb2.RestoreResponse]
+    """Goes back to an older checkpoint, in a new generation: its leases are void, what was committed after it is given
+    up. Answers when the new checkpoint, which says so, is there.
+    Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
+            FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
+            UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
+    """
     GetJob: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.GetJobRequest, _lockserver_pb2.GetJobResponse]
     """Errors: NOT_FOUND JOB_UNKNOWN."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.ListJobsRequest, _lockserver_pb2.ListJobsResponse]
@@ -93,6 +100,13 @@ class LockServerAsyncStub(LockServerStub):
     Cancel: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.CancelRequest, _lockserver_pb2.CancelResponse]  # type: ignore[assignment]
     """Ends a job for good; its leases are void, what was committed stays.
     Errors: NOT_FOUND JOB_UNKNOWN.
+    """
+    Restore: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.RestoreRequest, _lockserver_pb2.RestoreResponse]  # type: ignore[assignment]
+    """Goes back to an older checkpoint, in a new generation: its leases are void, what was committed after it is given
+    up. Answers when the new checkpoint, which says so, is there.
+    Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
+            FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
+            UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.GetJobRequest, _lockserver_pb2.GetJobResponse]  # type: ignore[assignment]
     """Errors: NOT_FOUND JOB_UNKNOWN."""
@@ -161,6 +175,19 @@ class LockServerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_lockserver_pb2.CancelResponse, _abc.Awaitable[_lockserver_pb2.CancelResponse]]:
         """Ends a job for good; its leases are void, what was committed stays.
         Errors: NOT_FOUND JOB_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def Restore(
+        self,
+        request: _lockserver_pb2.RestoreRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.RestoreResponse, _abc.Awaitable[_lockserver_pb2.RestoreResponse]]:
+        """Goes back to an older checkpoint, in a new generation: its leases are void, what was committed after it is given
+        up. Answers when the new checkpoint, which says so, is there.
+        Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
+                FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
+                UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
         """
 
     @_abc_1.abstractmethod

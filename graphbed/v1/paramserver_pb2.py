@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from graphbed.v1 import common_pb2 as graphbed_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgraphbed/v1/paramserver.proto\x12\x0bgraphbed.v1\x1a\x18graphbed/v1/common.proto\"X\n\x0bTensorSlice\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\r\x12\x11\n\tfirst_row\x18\x04 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\"\x11\n\x0f\x44\x65\x63lareResponse\"Z\n\x0bPushRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\'\n\x05slice\x18\x03 \x01(\x0b\x32\x18.graphbed.v1.TensorSlice\"\x0e\n\x0cPushResponse\")\n\x0bPullRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\">\n\x0bSealRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"5\n\x0cSealResponse\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x14.graphbed.v1.Receipt\"\xbb\x01\n\rSettleRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12&\n\x04seen\x18\x02 \x01(\x0b\x32\x18.graphbed.v1.SettleRound\x12\'\n\x04\x62\x61se\x18\x03 \x01(\x0b\x32\x14.graphbed.v1.ReceiptH\x00\x88\x01\x01\x12+\n\tcommitted\x18\x04 \x03(\x0b\x32\x18.graphbed.v1.SealedDelta\x12\x16\n\x0elive_lease_ids\x18\x05 \x03(\tB\x07\n\x05_base\"0\n\x0bSettleRound\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x04\"F\n\x0bSealedDelta\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12%\n\x07receipt\x18\x02 \x01(\x0b\x32\x14.graphbed.v1.Receipt\"9\n\x0eSettleResponse\x12\'\n\x05round\x18\x01 \x01(\x0b\x32\x18.graphbed.v1.SettleRound\"\x94\x01\n\x0e\x43ompactRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x19\n\x11manifest_sequence\x18\x02 \x01(\x04\x12\'\n\x04\x62\x61se\x18\x03 \x01(\x0b\x32\x14.graphbed.v1.ReceiptH\x00\x88\x01\x01\x12(\n\x06\x64\x65ltas\x18\x04 \x03(\x0b\x32\x18.graphbed.v1.SealedDeltaB\x07\n\x05_base\"8\n\x0f\x43ompactResponse\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x14.graphbed.v1.Receipt2\x95\x03\n\x0bParamServer\x12\x43\n\x07\x44\x65\x63lare\x12\x18.graphbed.v1.TensorSlice\x1a\x1c.graphbed.v1.DeclareResponse(\x01\x12=\n\x04Push\x12\x18.graphbed.v1.PushRequest\x1a\x19.graphbed.v1.PushResponse(\x01\x12<\n\x04Pull\x12\x18.graphbed.v1.PullRequest\x1a\x18.graphbed.v1.TensorSlice0\x01\x12;\n\x04Seal\x12\x18.graphbed.v1.SealRequest\x1a\x19.graphbed.v1.SealResponse\x12\x41\n\x06Settle\x12\x1a.graphbed.v1.SettleRequest\x1a\x1b.graphbed.v1.SettleResponse\x12\x44\n\x07\x43ompact\x12\x1b.graphbed.v1.CompactRequest\x1a\x1c.graphbed.v1.CompactResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgraphbed/v1/paramserver.proto\x12\x0bgraphbed.v1\x1a\x18graphbed/v1/common.proto\"X\n\x0bTensorSlice\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\r\x12\x11\n\tfirst_row\x18\x04 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\"\x11\n\x0f\x44\x65\x63lareResponse\"Z\n\x0bPushRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\'\n\x05slice\x18\x03 \x01(\x0b\x32\x18.graphbed.v1.TensorSlice\"\x0e\n\x0cPushResponse\")\n\x0bPullRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\">\n\x0bSealRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"5\n\x0cSealResponse\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x14.graphbed.v1.Receipt\"\xcf\x01\n\rSettleRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12&\n\x04seen\x18\x02 \x01(\x0b\x32\x18.graphbed.v1.SettleRound\x12\'\n\x04\x62\x61se\x18\x03 \x01(\x0b\x32\x14.graphbed.v1.ReceiptH\x00\x88\x01\x01\x12+\n\tcommitted\x18\x04 \x03(\x0b\x32\x18.graphbed.v1.SealedDelta\x12\x16\n\x0elive_lease_ids\x18\x05 \x03(\t\x12\x12\n\ngeneration\x18\x06 \x01(\x04\x42\x07\n\x05_base\"0\n\x0bSettleRound\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x04\"F\n\x0bSealedDelta\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12%\n\x07receipt\x18\x02 \x01(\x0b\x32\x14.graphbed.v1.Receipt\"9\n\x0eSettleResponse\x12\'\n\x05round\x18\x01 \x01(\x0b\x32\x18.graphbed.v1.SettleRound\"\x94\x01\n\x0e\x43ompactRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x19\n\x11manifest_sequence\x18\x02 \x01(\x04\x12\'\n\x04\x62\x61se\x18\x03 \x01(\x0b\x32\x14.graphbed.v1.ReceiptH\x00\x88\x01\x01\x12(\n\x06\x64\x65ltas\x18\x04 \x03(\x0b\x32\x18.graphbed.v1.SealedDeltaB\x07\n\x05_base\"8\n\x0f\x43ompactResponse\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x14.graphbed.v1.Receipt2\x95\x03\n\x0bParamServer\x12\x43\n\x07\x44\x65\x63lare\x12\x18.graphbed.v1.TensorSlice\x1a\x1c.graphbed.v1.DeclareResponse(\x01\x12=\n\x04Push\x12\x18.graphbed.v1.PushRequest\x1a\x19.graphbed.v1.PushResponse(\x01\x12<\n\x04Pull\x12\x18.graphbed.v1.PullRequest\x1a\x18.graphbed.v1.TensorSlice0\x01\x12;\n\x04Seal\x12\x18.graphbed.v1.SealRequest\x1a\x19.graphbed.v1.SealResponse\x12\x41\n\x06Settle\x12\x1a.graphbed.v1.SettleRequest\x1a\x1b.graphbed.v1.SettleResponse\x12\x44\n\x07\x43ompact\x12\x1b.graphbed.v1.CompactRequest\x1a\x1c.graphbed.v1.CompactResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,17 +47,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEALRESPONSE']._serialized_start=396
   _globals['_SEALRESPONSE']._serialized_end=449
   _globals['_SETTLEREQUEST']._serialized_start=452
-  _globals['_SETTLEREQUEST']._serialized_end=639
-  _globals['_SETTLEROUND']._serialized_start=641
-  _globals['_SETTLEROUND']._serialized_end=689
-  _globals['_SEALEDDELTA']._serialized_start=691
-  _globals['_SEALEDDELTA']._serialized_end=761
-  _globals['_SETTLERESPONSE']._serialized_start=763
-  _globals['_SETTLERESPONSE']._serialized_end=820
-  _globals['_COMPACTREQUEST']._serialized_start=823
-  _globals['_COMPACTREQUEST']._serialized_end=971
-  _globals['_COMPACTRESPONSE']._serialized_start=973
-  _globals['_COMPACTRESPONSE']._serialized_end=1029
-  _globals['_PARAMSERVER']._serialized_start=1032
-  _globals['_PARAMSERVER']._serialized_end=1437
+  _globals['_SETTLEREQUEST']._serialized_end=659
+  _globals['_SETTLEROUND']._serialized_start=661
+  _globals['_SETTLEROUND']._serialized_end=709
+  _globals['_SEALEDDELTA']._serialized_start=711
+  _globals['_SEALEDDELTA']._serialized_end=781
+  _globals['_SETTLERESPONSE']._serialized_start=783
+  _globals['_SETTLERESPONSE']._serialized_end=840
+  _globals['_COMPACTREQUEST']._serialized_start=843
+  _globals['_COMPACTREQUEST']._serialized_end=991
+  _globals['_COMPACTRESPONSE']._serialized_start=993
+  _globals['_COMPACTRESPONSE']._serialized_end=1049
+  _globals['_PARAMSERVER']._serialized_start=1052
+  _globals['_PARAMSERVER']._serialized_end=1457
 # @@protoc_insertion_point(module_scope)

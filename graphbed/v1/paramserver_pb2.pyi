@@ -195,7 +195,10 @@ class SettleRequest(_message.Message):
     BASE_FIELD_NUMBER: _builtins.int
     COMMITTED_FIELD_NUMBER: _builtins.int
     LIVE_LEASE_IDS_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     job: _builtins.str
+    generation: _builtins.int
+    """of the state that was read"""
     @_builtins.property
     def seen(self) -> Global___SettleRound:
         """from the last response, before the state was read; absent = none yet"""
@@ -218,10 +221,11 @@ class SettleRequest(_message.Message):
         base: _common_pb2.Receipt | None = ...,
         committed: _abc.Iterable[Global___SealedDelta] | None = ...,
         live_lease_ids: _abc.Iterable[_builtins.str] | None = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_base", b"_base", "base", b"base", "seen", b"seen"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base", b"_base", "base", b"base", "committed", b"committed", "job", b"job", "live_lease_ids", b"live_lease_ids", "seen", b"seen"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base", b"_base", "base", b"base", "committed", b"committed", "generation", b"generation", "job", b"job", "live_lease_ids", b"live_lease_ids", "seen", b"seen"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__base: _TypeAlias = _typing.Literal["base"]  # noqa: Y015
     _WhichOneofArgType__base: _TypeAlias = _typing.Literal["_base", b"_base"]  # noqa: Y015

@@ -109,6 +109,7 @@ class ParamServerServicer:
 
     def Settle(self, request, context):
         """From the lock server: which leases count for ever, and which may still push. All others are subtracted.
+        Errors: FAILED_PRECONDITION SETTLE_OLD: a lock server of a newer generation has settled this job; stop.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

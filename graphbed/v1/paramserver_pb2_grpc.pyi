@@ -54,7 +54,9 @@ class ParamServerStub:
             ABORTED LEASE_LOST. UNAVAILABLE STORE_UNAVAILABLE: try again.
     """
     Settle: _grpc.UnaryUnaryMultiCallable[_paramserver_pb2.SettleRequest, _paramserver_pb2.SettleResponse]
-    """From the lock server: which leases count for ever, and which may still push. All others are subtracted."""
+    """From the lock server: which leases count for ever, and which may still push. All others are subtracted.
+    Errors: FAILED_PRECONDITION SETTLE_OLD: a lock server of a newer generation has settled this job; stop.
+    """
     Compact: _grpc.UnaryUnaryMultiCallable[_paramserver_pb2.CompactRequest, _paramserver_pb2.CompactResponse]
     """From the lock server, before a manifest: writes one object that holds `base` plus `deltas`.
     Errors: UNAVAILABLE JOB_UNSETTLED or STORE_UNAVAILABLE: the manifest then names base and deltas instead.
@@ -86,7 +88,9 @@ class ParamServerAsyncStub(ParamServerStub):
             ABORTED LEASE_LOST. UNAVAILABLE STORE_UNAVAILABLE: try again.
     """
     Settle: _aio.UnaryUnaryMultiCallable[_paramserver_pb2.SettleRequest, _paramserver_pb2.SettleResponse]  # type: ignore[assignment]
-    """From the lock server: which leases count for ever, and which may still push. All others are subtracted."""
+    """From the lock server: which leases count for ever, and which may still push. All others are subtracted.
+    Errors: FAILED_PRECONDITION SETTLE_OLD: a lock server of a newer generation has settled this job; stop.
+    """
     Compact: _aio.UnaryUnaryMultiCallable[_paramserver_pb2.CompactRequest, _paramserver_pb2.CompactResponse]  # type: ignore[assignment]
     """From the lock server, before a manifest: writes one object that holds `base` plus `deltas`.
     Errors: UNAVAILABLE JOB_UNSETTLED or STORE_UNAVAILABLE: the manifest then names base and deltas instead.
@@ -145,7 +149,9 @@ class ParamServerServicer(metaclass=_abc_1.ABCMeta):
         request: _paramserver_pb2.SettleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_paramserver_pb2.SettleResponse, _abc.Awaitable[_paramserver_pb2.SettleResponse]]:
-        """From the lock server: which leases count for ever, and which may still push. All others are subtracted."""
+        """From the lock server: which leases count for ever, and which may still push. All others are subtracted.
+        Errors: FAILED_PRECONDITION SETTLE_OLD: a lock server of a newer generation has settled this job; stop.
+        """
 
     @_abc_1.abstractmethod
     def Compact(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from graphbed import logs
 from graphbed.errors import CheckpointMissing, CheckpointsDamaged, CheckpointsGone
 from graphbed.storage.chain import Link, missing_object, named_objects, walk_back
-from graphbed.storage.manifest import StoredVersion, manifest_sequences, read_manifest
+from graphbed.storage.manifest import Manifest, StoredVersion, manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore
 from services.lockserver.context import JobContext
 from services.lockserver.generations import adopted
@@ -26,7 +26,7 @@ class Basis:
     newest: int
     """Number of the newest manifest, 0 = none: the next one's is one more, whatever it follows."""
     told: tuple[str, ...] = ()
-    """Leases whose commits the manifest tells that was gone back to."""
+    """Leases whose commits the manifest before tells."""
 
 
 class BasisFinder:
@@ -53,7 +53,8 @@ class BasisFinder:
             context.require_same(own.header)
             damage = missing_object(self._store, _named(own))
             if not damage:
-                return Basis(state=own, is_adopted=True, newest=newest)
+                noted = _leases_of(link.manifest) if link is not None and link.manifest is not None else ()
+                return Basis(state=own, is_adopted=True, newest=newest, told=noted)
             log.error("state not adopted", job=job, damage=damage)
         if link is None:
             state = fresh(
@@ -84,9 +85,12 @@ class BasisFinder:
                 continue
             context.require_same(link.manifest)
             state = restored(context.plan, link.manifest, link.sha256, num_epochs=context.config.num_epochs)
-            told = tuple(record.lease_id for record in link.manifest.commits)
-            return Basis(state=state, is_adopted=False, newest=newest, told=told)
+            return Basis(state=state, is_adopted=False, newest=newest, told=_leases_of(link.manifest))
         raise CheckpointsDamaged(job=job, store=self._store.address)
+
+
+def _leases_of(manifest: Manifest) -> tuple[str, ...]:
+    return tuple(record.lease_id for record in manifest.commits)
 
 
 def _named(state: JobState) -> list[StoredVersion]:

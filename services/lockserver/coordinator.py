@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from graphbed import logs
 from graphbed.errors import BadConfig, BadReceipt, LeaseLost
 from graphbed.graph.partition import Partition
+from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.receipt import Receipt
 from services.lockserver import transitions
@@ -181,6 +182,10 @@ class Coordinator:
         if self._jobs.update(job, cancel):
             log.info("job cancelled", job=job)
         self._record(job)
+
+    def restore(self, job: str, sequence: int) -> Manifest:
+        """Go back to an older manifest in a new generation; return the new manifest. Raises as JobTable.restore."""
+        return self._jobs.restore(job, sequence)
 
     def revoke_all(self, job: str) -> None:
         """End all leases of a job, for whoever knows that no trainer lives. Raises JobUnknown."""

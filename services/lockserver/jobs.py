@@ -171,7 +171,8 @@ class JobTable:
     def restore(self, job: str, sequence: int) -> Manifest:
         """Go back to manifest `sequence` in a new generation; return the new manifest, which is there by now.
 
-        Raises JobUnknown, CheckpointMissing, CheckpointsDamaged, ObjectCorrupt, ConfigDiffers, GenerationContended.
+        Raises JobUnknown, CheckpointMissing, CheckpointsDamaged, ObjectCorrupt, ConfigDiffers, GenerationOld,
+        GenerationContended.
         """
         with self._lock(job):
             return self._states.restore(self.context(job), sequence)

@@ -132,7 +132,12 @@ class LiveStates:
 
     def restore(self, context: JobContext, sequence: int) -> Manifest:
         """Go back to manifest `sequence` in a new generation; return the new manifest, which is there by now."""
-        remembered = self.current(context).state
+        job = context.config.job
+        remembered = self.remembered(job)
+        held = self._read(context)
+        if held is not None:
+            # Raises where another lock server goes on in another state store: that one is to be asked.
+            self._is_good(job, held.state.header)
         return self._takeover.begin(
             context,
             Reason.RESTORE,

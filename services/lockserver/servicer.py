@@ -102,6 +102,12 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
         self._coordinator.cancel(request.job)
         return lockserver_pb2.CancelResponse()
 
+    def Restore(
+        self, request: lockserver_pb2.RestoreRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.RestoreResponse:
+        manifest = self._coordinator.restore(request.job, request.manifest_sequence)
+        return lockserver_pb2.RestoreResponse(generation=manifest.generation, manifest_sequence=manifest.sequence)
+
     def GetJob(
         self, request: lockserver_pb2.GetJobRequest, context: grpc.ServicerContext
     ) -> lockserver_pb2.GetJobResponse:

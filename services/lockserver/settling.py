@@ -29,6 +29,8 @@ class Parameters(Protocol):
         base: Receipt | None,
         committed: Sequence[tuple[str, Receipt]],
         live: Sequence[str],
+        *,
+        generation: int,
     ) -> paramserver_pb2.SettleRound:
         """Tell what is committed and what is live; `seen` is the round known before that was read."""
         ...
@@ -84,7 +86,9 @@ class Settler:
         old = self._told.get(job)
         committed = [(delta.lease_id, delta.receipt) for delta in state.deltas_in_order()]
         try:
-            answered = self._parameters.settle(job, seen, state.header.base, committed, sorted(state.leases))
+            answered = self._parameters.settle(
+                job, seen, state.header.base, committed, sorted(state.leases), generation=state.header.generation
+            )
         except GraphbedError as error:
             self._metrics.settle_failures.inc()
             if old is None or not old.failed:

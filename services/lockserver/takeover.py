@@ -111,20 +111,20 @@ class Takeover:
         """Take the next number, or go on with one that was taken before. Raises GenerationContended."""
         newest = newest_generation(self._store, job)
         claim = self._unfinished.get(job)
-        if claim is not None and (claim.number, claim.state_identity) == (newest, identity):
-            return claim
-        claim = Generation(
-            job=job,
-            number=newest + 1,
-            nonce=self._random_hex(),
-            server=self._server,
-            reason=reason.value,
-            state_identity=identity,
-            claimed_at=self._clock.wall(),
-        )
+        if claim is None or claim.number < newest or claim.state_identity != identity:
+            claim = self._unfinished[job] = Generation(
+                job=job,
+                number=newest + 1,
+                nonce=self._random_hex(),
+                server=self._server,
+                reason=reason.value,
+                state_identity=identity,
+                claimed_at=self._clock.wall(),
+            )
+        # Kept before it is tried: if the answer gets lost, the next try finds its own nonce.
         if not claim_generation(self._store, claim):
+            del self._unfinished[job]
             raise GenerationContended(job=job)
-        self._unfinished[job] = claim
         return claim
 
     def _first_manifest(self, context: JobContext, claim: Generation, basis: Basis) -> Manifest:

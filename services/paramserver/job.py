@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from graphbed.clients.tensors import Tensors
-from graphbed.errors import JobUnsettled, ObjectCorrupt
+from graphbed.errors import JobUnsettled, ObjectCorrupt, SettleOld
 from graphbed.logs import get_logger
 from graphbed.storage import layout
 from graphbed.storage.receipt import Receipt
@@ -39,6 +39,8 @@ class ServedJob:
         self._objects = objects
         self._rounds = rounds
         self._sums = JobSums(oldest_round)
+        self._generation = 0
+        """The newest generation that has settled this job."""
         self._lock = threading.Lock()
         # Permanent values change by one hand at a time.
         self._settling = threading.Lock()
@@ -80,11 +82,16 @@ class ServedJob:
                 self._sums.held(lease_id, sequence).receipt = receipt
         return receipt
 
-    def settle(self, seen: Round | None, base: Receipt | None, committed: Deltas, live: Collection[str]) -> Settled:
+    def settle(
+        self, seen: Round | None, base: Receipt | None, committed: Deltas, live: Collection[str], generation: int
+    ) -> Settled:
         """Make the committed leases permanent and subtract the void ones; see Jobs.settle."""
         lease_ids = [lease_id for lease_id, _ in committed]
         live = frozenset(live)
         with self._settling:
+            if generation < self._generation:
+                raise SettleOld(job=self._name, own=generation, newest=self._generation)
+            self._generation = generation
             if not self._is_fresh(seen):
                 return Settled(round=self._rounds.issue(), effective=False)
             summed = self._sum(base, committed)

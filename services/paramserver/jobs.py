@@ -75,18 +75,26 @@ class Jobs:
         return receipt
 
     def settle(
-        self, job: str, seen: Round | None, base: Receipt | None, committed: Deltas, live: Collection[str]
+        self,
+        job: str,
+        seen: Round | None,
+        base: Receipt | None,
+        committed: Deltas,
+        live: Collection[str],
+        *,
+        generation: int = 0,
     ) -> Round:
         """Make the committed leases permanent and subtract the void ones; return the round to name next time.
 
         Changes nothing if the caller read its state before the newest settle took effect (`seen` tells), or if the
-        initial values are needed and not declared yet. Raises ObjectMissing, ObjectCorrupt, StoreUnavailable.
+        initial values are needed and not declared yet. Raises ObjectMissing, ObjectCorrupt, StoreUnavailable, and
+        SettleOld if a newer `generation` of the job's state has settled it.
         """
         _check_leases([*(lease_id for lease_id, _ in committed), *live])
         served = self._get(job) if base is None else self._get_or_add(job)
         if served is None:
             return self._rounds.issue()
-        settled = served.settle(seen, base, committed, live)
+        settled = served.settle(seen, base, committed, live, generation)
         self._metrics.settled(effective=settled.effective, committed=settled.committed, void=settled.void)
         self._count_live()
         if settled.committed or settled.void:

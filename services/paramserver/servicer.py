@@ -56,6 +56,7 @@ class ParamServicer(paramserver_pb2_grpc.ParamServerServicer):
             Receipt.from_proto(request.base) if request.HasField("base") else None,
             _deltas(request.committed),
             request.live_lease_ids,
+            generation=request.generation,
         )
         return pb.SettleResponse(round=pb.SettleRound(server_id=issued.server_id, number=issued.number))
 

@@ -55,6 +55,8 @@ class BookkeepingParameters:
         base: Receipt | None,
         committed: Sequence[tuple[str, Receipt]],
         live: Sequence[str],
+        *,
+        generation: int,
     ) -> paramserver_pb2.SettleRound:
         self._require_reachable()
         self.settled.append((job, seen.number if seen else None, base, [lease for lease, _ in committed], list(live)))

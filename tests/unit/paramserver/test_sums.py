@@ -12,6 +12,7 @@ from graphbed.errors import (
     NotFinite,
     ObjectCorrupt,
     PushMissing,
+    SettleOld,
     TensorDiffers,
     TensorUnknown,
     TooLarge,
@@ -330,3 +331,22 @@ def test_a_settle_of_a_job_without_parameters_takes_no_memory_and_still_gives_ro
     assert second.number > first.number
     with pytest.raises(TensorUnknown):
         world.jobs.pull("plain", [])
+
+
+def test_a_newer_generation_subtracts_what_it_does_not_know_and_an_older_one_is_refused(world: World):
+    kept, forgotten, void = (world.grant() for _ in range(3))
+    for value, lease in enumerate((kept, forgotten, void), start=3):
+        world.push(lease, value)
+    for lease in (kept, forgotten):
+        world.seal(lease)
+        world.commit(lease)
+    world.settle()
+    old = world.read()
+    assert world.counted() == [3, 4, 5]
+    world.jobs.settle(JOB, old.seen, None, old.committed[:1], [], generation=2)
+    assert world.counted() == [3, 0, 0]
+    with pytest.raises(SettleOld, match="generation 2"):
+        world.jobs.settle(JOB, old.seen, None, old.committed, old.live, generation=1)
+    with pytest.raises(LeaseLost):
+        world.push(void, 6)
+    assert world.counted() == [3, 0, 0]

@@ -1,0 +1,93 @@
+"""`graphbed checkpoints`: looking at a job's checkpoints, and going back to one."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphbed.cli.arguments import AsJson, JobFile
+from graphbed.cli.output import print_json
+from graphbed.config.load import load_job
+from graphbed.errors import FAILED, InputError
+
+if TYPE_CHECKING:
+    from graphbed.storage.fsck import Report
+
+DAMAGES_SHOWN = 20
+
+checkpoints = typer.Typer(help="Check a job's checkpoints, or go back to one.", no_args_is_help=True)
+
+
+@checkpoints.command()
+def restore(
+    sequence: Annotated[int, typer.Option(min=1, help="Number of the checkpoint to go back to.", show_default=False)],
+    job: Annotated[Path | None, typer.Argument(metavar="JOB.yaml", help="The job's configuration.")] = None,
+    name: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Name of the job, in a cluster.")] = None,
+    lockserver: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar="GRAPHBED_LOCKSERVER",
+            help="The cluster's lock server; else this machine.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a job go on from an older checkpoint; nothing is deleted, a new checkpoint follows the old one."""
+    if lockserver is not None:
+        from graphbed.clients.lockserver import LockServerClient
+
+        wanted = name or (load_job(job).job if job else None)
+        if wanted is None:
+            raise InputError(what="say which job: JOB.yaml, or --job NAME")
+        with LockServerClient(lockserver) as client:
+            reply = client.restore(wanted, sequence)
+        result = {"job": wanted, "generation": reply.generation, "checkpoint": reply.manifest_sequence}
+    else:
+        from services.standalone.restore import restore as restore_here
+
+        if job is None:
+            raise InputError(what="say which job: JOB.yaml on this machine, or --job NAME with --lockserver HOST:PORT")
+        manifest = restore_here(load_job(job), sequence, environ=os.environ)
+        result = {"job": manifest.job, "generation": manifest.generation, "checkpoint": manifest.sequence}
+    if as_json:
+        print_json({**result, "follows": sequence})
+    else:
+        typer.echo(f"job {result['job']} goes on from checkpoint {sequence}, as checkpoint {result['checkpoint']}")
+
+
+@checkpoints.command()
+def fsck(
+    job: JobFile,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every object and compare its checksum.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check that every checkpoint is readable, follows its parent, and names only what is there."""
+    from graphbed.storage.address import open_store
+    from graphbed.storage.fsck import check_job
+
+    config = load_job(job)
+    report = check_job(open_store(config.store, os.environ), config.job, deep=deep)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _show(report, deep=deep)
+    if report.damages:
+        raise typer.Exit(FAILED)
+
+
+def _show(report: "Report", *, deep: bool) -> None:
+    typer.echo(
+        f"job {report.job}: {report.manifests} checkpoints of {report.generations} generations, "
+        f"{report.objects} objects, {report.size:,} bytes {'read and compared' if deep else 'found'}"
+    )
+    for damage in report.damages[:DAMAGES_SHOWN]:
+        needed = f", needed by checkpoint {', '.join(map(str, damage.manifests))}" if damage.manifests else ""
+        typer.echo(f"  {damage.key} {damage.what}{needed}")
+    if len(report.damages) > DAMAGES_SHOWN:
+        typer.echo(f"  and {len(report.damages) - DAMAGES_SHOWN} more; --json tells all")
+    if report.damages:
+        whole = f"checkpoint {report.newest_whole}" if report.newest_whole else "none"
+        typer.echo(f"the newest whole one: {whole}")
