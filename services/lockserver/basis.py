@@ -74,7 +74,9 @@ class BasisFinder:
             raise CheckpointMissing(job=job, store=self._store.address, sequence=sequence)
         manifest, sha256 = read_manifest(self._store, job, sequence)
         damage = missing_object(self._store, named_objects(manifest))
-        return self._of_first_whole(context, sequences[-1], [Link(sequence, manifest, sha256, damage)])
+        if damage:
+            raise CheckpointsDamaged(job=job, store=self._store.address, sequence=sequence, damage=damage)
+        return self._of_first_whole(context, sequences[-1], [Link(sequence, manifest, sha256, "")])
 
     def _of_first_whole(self, context: JobContext, newest: int, links: Sequence[Link]) -> Basis:
         job = context.config.job

@@ -1,0 +1,151 @@
+"""`graphbed checkpoints`: what fsck says of damage, and going back on this machine."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphbed.cli import __main__ as cli
+from graphbed.config.load import dump_job
+from graphbed.storage import layout
+from graphbed.storage.directory import DirectoryStore
+from graphbed.storage.manifest import Manifest, require_newest
+from services.lockserver.file_store import FileStateStore
+from services.standalone.cluster import state_folder
+from services.standalone.lock import FolderLock
+from tests.unit.lockserver.cluster import WITH_OPERATOR, Cluster
+from tests.unit.lockserver.examples import square_schema
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    """A standalone job with three checkpoints."""
+    url = str(tmp_path / "store")
+    cluster = Cluster(DirectoryStore(url), state=FileStateStore(state_folder(url)))
+    config = cluster.submit(square_schema(4), relations=WITH_OPERATOR, store=url)
+    for _ in range(2):
+        cluster.work(3)
+        cluster.manifests.write("j")
+    (tmp_path / "job.yaml").write_text(dump_job(config))
+    return cluster
+
+
+@pytest.fixture
+def job(cluster: Cluster, tmp_path: Path) -> str:
+    return str(tmp_path / "job.yaml")
+
+
+def newest(cluster: Cluster) -> Manifest:
+    return require_newest(cluster.store, "j")
+
+
+def fsck(capsys: pytest.CaptureFixture[str], job: str, *options: str) -> tuple[int, dict[str, Any]]:
+    code = cli.run(["checkpoints", "fsck", job, "--json", *options])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def damage_key(cluster: Cluster, name: str) -> str:
+    """Damage one object in one way; return its key."""
+    version = newest(cluster).pointers[0].version
+    parent = layout.manifest("j", 2)
+    if name == "missing":
+        cluster.store.delete(version.key)
+    elif name == "cut":
+        cluster.store.put(version.key, b"x")
+    elif name == "manifest truncated":
+        cluster.store.put(parent, cluster.store.get(parent)[:100])
+    elif name == "manifest missing":
+        cluster.store.delete(parent)
+    elif name == "manifest replaced":
+        cluster.store.put(parent, cluster.store.get(parent) + b"\n")
+    elif name == "manifest of a later version":
+        cluster.store.put(parent, cluster.store.get(parent).replace(b'"format": 2', b'"format": 9'))
+    else:
+        cluster.store.put(layout.generation("j", 1), b"{}")
+        return layout.generation("j", 1)
+    return parent if name.startswith("manifest") else version.key
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "newest_whole"),
+    [
+        ("missing", "is missing", 2),
+        ("cut", "has 1 bytes, not 100", 2),
+        ("manifest truncated", "cannot be understood", 3),
+        ("manifest missing", "is missing", 3),
+        ("manifest replaced", "is not the one that 3 follows", 3),
+        ("manifest of a later version", "is of a later version of Graphbed", 3),
+        ("generation", "cannot be understood", 3),
+    ],
+)
+def test_damage_is_told_with_its_object(
+    cluster: Cluster, job: str, capsys: pytest.CaptureFixture[str], name: str, what: str, newest_whole: int
+) -> None:
+    assert fsck(capsys, job)[0] == 0
+    key = damage_key(cluster, name)
+    code, found = fsck(capsys, job)
+    assert code == 1
+    assert [(damage["key"], damage["what"]) for damage in found["damages"]] == [(key, what)]
+    assert found["newest_whole"] == newest_whole
+    assert cli.run(["checkpoints", "fsck", job]) == 1
+    printed = capsys.readouterr()
+    assert f"{key} {what}" in printed.out
+    assert printed.err == ""
+
+
+def test_other_bytes_of_the_same_size_are_found_by_reading_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = str(tmp_path / "store")
+    store = DirectoryStore(url)
+    cluster = Cluster(store, state=FileStateStore(state_folder(url)))
+    config = cluster.submit(square_schema(1), store=url)
+    job = tmp_path / "job.yaml"
+    job.write_text(dump_job(config))
+    cluster.work(1)
+    cluster.manifests.write("j")
+    key = newest(cluster).pointers[0].version.key
+    assert fsck(capsys, str(job))[0] == 0
+    code, found = fsck(capsys, str(job), "--deep")
+    assert (code, [damage["key"] for damage in found["damages"]]) == (1, [key])
+
+
+def test_a_restore_on_this_machine_goes_back_and_the_next_run_goes_on_from_there(
+    cluster: Cluster, job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {pointer.partition: pointer.version for pointer in cluster_manifest(cluster, 2).pointers}
+    assert cli.run(["checkpoints", "restore", job, "--sequence", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"job": "j", "generation": 2, "checkpoint": 4, "follows": 2}
+    assert {pointer.partition: pointer.version for pointer in newest(cluster).pointers} == told
+    again = Cluster(cluster.store, state=cluster.state)
+    assert {place: receipt.key for place, receipt in again.jobs.current("j").pointers.items()} == {
+        place: version.key for place, version in told.items()
+    }
+    assert fsck(capsys, job)[0] == 0
+
+
+def cluster_manifest(cluster: Cluster, sequence: int) -> Manifest:
+    return Manifest.model_validate_json(cluster.store.get(layout.manifest("j", sequence)))
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a refused command says: one line, exit code 2, nothing on stdout."""
+    assert cli.run(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_what_cannot_be_restored_is_told_in_one_line(
+    cluster: Cluster, job: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    restore = ("checkpoints", "restore")
+    assert "sequence=9" in refusal(capsys, *restore, job, "--sequence", "9")
+    assert "which job" in refusal(capsys, *restore, "--sequence", "2")
+    assert "which job" in refusal(capsys, *restore, "--sequence", "2", "--job", "j")
+    with FolderLock(state_folder(str(tmp_path / "store"))):
+        assert "another" in refusal(capsys, *restore, job, "--sequence", "2")
+    cluster.store.delete(newest(cluster).pointers[0].version.key)
+    assert "fsck" in refusal(capsys, *restore, job, "--sequence", "3")
