@@ -44,6 +44,11 @@ class PartitionClient:
         if not addresses:
             raise InputError(what="at least one partition server is needed")
         self._channels: dict[str, grpc.Channel] = {address: open_channel(address, calls) for address in addresses}
+        # Made once: making one on a channel that was closed crashes the process (seen in grpcio 1.85).
+        self._stubs = {
+            address: partitionserver_pb2_grpc.PartitionServerStub(channel)
+            for address, channel in self._channels.items()
+        }
         self._clock = clock or SystemClock()
         self._avoided_until: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -56,9 +61,9 @@ class PartitionClient:
         request = pb.FetchRequest(job=job, partition=_to_proto(partition), version=receipt.to_proto())
 
         def fetch_from(address: str) -> bytes:
-            stub = partitionserver_pb2_grpc.PartitionServerStub(self._channels[address])
+            fetch = self._stubs[address].Fetch
             seconds = _deadline(receipt.size)
-            responses = call_stream(stub.Fetch, request, seconds=seconds, service=_SERVICE, address=address)
+            responses = call_stream(fetch, request, seconds=seconds, service=_SERVICE, address=address)
             return _gather(responses, receipt)
 
         return self._ask(partition, fetch_from)
@@ -80,16 +85,15 @@ class PartitionClient:
         )
 
         def store_at(address: str) -> Receipt:
-            stub = partitionserver_pb2_grpc.PartitionServerStub(self._channels[address])
-            seconds = _deadline(len(data))
+            store = self._stubs[address].Store
             messages = partial(_messages, header, data)
-            response = call(stub.Store, messages, seconds=seconds, service=_SERVICE, address=address)
+            response = call(store, messages, seconds=_deadline(len(data)), service=_SERVICE, address=address)
             return Receipt.from_proto(response.receipt)
 
         return self._ask(partition, store_at)
 
     def close(self) -> None:
-        """End all connections."""
+        """End all connections; running calls end with ServerUnreachable."""
         for channel in self._channels.values():
             channel.close()
 

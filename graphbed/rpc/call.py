@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from graphbed.errors import ServerUnreachable
 from graphbed.rpc.errors import from_wire
 
 Answer = TypeVar("Answer")
@@ -37,6 +38,8 @@ def call(
         except grpc.RpcError as error:
             if not tries.another(error):
                 raise from_wire(error, service=service, address=address) from error
+        except ValueError as error:
+            raise ServerUnreachable(service=service, address=address) from error  # the channel was closed meanwhile
 
 
 def call_stream(
@@ -53,7 +56,10 @@ def call_stream(
     """
     tries = _Tries(seconds)
     while True:
-        responses: Any = method(request, timeout=tries.seconds_left())
+        try:
+            responses: Any = method(request, timeout=tries.seconds_left())
+        except ValueError as error:
+            raise ServerUnreachable(service=service, address=address) from error  # the channel was closed meanwhile
         begun = False
         try:
             for response in responses:

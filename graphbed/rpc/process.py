@@ -39,8 +39,6 @@ def run_process(start: Callable[[], Stoppable], *, environ: Mapping[str, str], s
     stopping = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if stopping.is_set():
-            os._exit(1)
         stopping.set()
 
     signal.signal(signal.SIGTERM, on_signal)

@@ -31,10 +31,20 @@ def is_away(error: GraphbedError) -> bool:
 class LeaseGuard:
     """Says whether the lease lives and work may go on, counts bytes, and waits while a server is away."""
 
-    def __init__(self, heartbeat: Heartbeat, board: ProgressBoard, *, stopping: threading.Event, clock: Clock) -> None:
+    def __init__(
+        self,
+        heartbeat: Heartbeat,
+        board: ProgressBoard,
+        *,
+        stopping: threading.Event,
+        out_of_time: threading.Event,
+        clock: Clock,
+    ) -> None:
+        """`stopping`: nothing new is to be begun; `out_of_time`: nothing can be finished any more."""
         self._heartbeat = heartbeat
         self._board = board
         self._stopping = stopping
+        self._out_of_time = out_of_time
         self._clock = clock
 
     def check_lease(self) -> None:
@@ -54,8 +64,8 @@ class LeaseGuard:
     def ask(self, action: Callable[[], Answer]) -> Answer:
         """The answer of `action`, which must be safe to repeat: what was trained is not thrown away for a restart.
 
-        While a server is away it is asked again until the lease is lost or the trainer stops. Raises what `check` and
-        `action` raise.
+        While a server is away it is asked again until the lease is lost or the trainer stops; when everything is
+        trained, until there is no time left. Raises LeaseLost, Stopping, and what `action` raises.
         """
         while True:
             try:
@@ -64,5 +74,8 @@ class LeaseGuard:
                 if not is_away(error):
                     raise
                 log.warning("waiting for a server", error=str(error))
-            self._clock.wait(self._stopping, AGAIN_SECONDS)
-            self.check()
+            end = self._out_of_time if self._board.finishing else self._stopping
+            stopped = self._clock.wait(end, AGAIN_SECONDS)
+            self.check_lease()
+            if stopped:
+                raise Stopping

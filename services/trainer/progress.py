@@ -22,6 +22,11 @@ class ProgressBoard:
         self._stopped = threading.Event()
         self._bytes = 0
 
+    @property
+    def finishing(self) -> bool:
+        """Whether all edges are trained, so that it is worth some waiting."""
+        return self._phase in (lockserver_pb2.PHASE_STORE, lockserver_pb2.PHASE_COMMIT)
+
     def enter(self, phase: str) -> None:
         self._phase = _PHASES[phase]
 

@@ -28,6 +28,9 @@ from services.trainer.trainer import Trainer
 log = get_logger()
 
 _LOOK_AT_PARENT_SECONDS = 1.0
+_LOOK_AT_WORK_SECONDS = 0.05
+_RELEASE_SECONDS = 5.0
+"""What a release may take."""
 
 
 class RunningTrainer:
@@ -39,13 +42,19 @@ class RunningTrainer:
         *,
         trainer: Trainer,
         server: RunningServer,
-        clients: tuple[LockServerClient, ParameterClient, PartitionClient],
+        locks: LockServerClient,
+        parameters: ParameterClient,
+        partitions: PartitionClient,
+        clock: Clock,
         stopping: threading.Event,
     ) -> None:
         self._settings = settings
         self._trainer = trainer
         self._server = server
-        self._clients = clients
+        self._locks = locks
+        self._parameters = parameters
+        self._partitions = partitions
+        self._clock = clock
         self._stopping = stopping
         self.failure: GraphbedError | None = None
         """Why it gave up, if it did."""
@@ -64,16 +73,26 @@ class RunningTrainer:
         return self._server.metrics_address
 
     def stop(self, grace_seconds: float) -> None:
-        """Hand the lease back, or finish the commit that is under way, then end."""
+        """Commit what is trained if it can be stored in time, hand back everything else at once, then end.
+
+        A last part of `grace_seconds` is kept for handing back what could not be stored.
+        """
+        end = self._clock.monotonic() + grace_seconds
+        last_moment = end - min(grace_seconds / 4, _RELEASE_SECONDS)
         self._server.set_serving(False)
         self._stopping.set()
-        self._thread.join(timeout=grace_seconds)
+        while self._trainer.finishing and self._thread.is_alive() and self._clock.monotonic() < last_moment:
+            self._thread.join(_LOOK_AT_WORK_SECONDS)
+        self._trainer.hand_back()
+        # The work may wait for one of their servers; it ends with the connection.
+        self._parameters.close()
+        self._partitions.close()
+        self._thread.join(max(end - self._clock.monotonic(), 0.0))
         self._server.stop(1.0)
         if self._thread.is_alive():
             log.warning("the work did not end in time", grace_seconds=grace_seconds)
             return
-        for client in self._clients:
-            client.close()
+        self._locks.close()
 
     def _work(self) -> None:
         try:
@@ -128,5 +147,12 @@ def start_trainer(
         give_up_after=settings.give_up_after,
     )
     return RunningTrainer(
-        settings, trainer=trainer, server=server, clients=(locks, parameters, partitions), stopping=stopping
+        settings,
+        trainer=trainer,
+        server=server,
+        locks=locks,
+        parameters=parameters,
+        partitions=partitions,
+        clock=clock,
+        stopping=stopping,
     )

@@ -4,7 +4,6 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
 
 from google.protobuf import duration_pb2
 
@@ -16,6 +15,7 @@ from graphbed.graph.partition import Bucket, Partition
 from graphbed.logs import get_logger
 from graphbed.storage.receipt import Receipt
 from graphbed.v1 import lockserver_pb2
+from services.trainer.custody import HeldLease, ReleaseReason
 from services.trainer.fetcher import Fetcher
 from services.trainer.guard import LeaseGuard, Stopping, is_away
 from services.trainer.heartbeat import Heartbeat
@@ -28,8 +28,6 @@ from services.trainer.storer import Storer
 from services.trainer.work import Assignment, LeaseWork
 
 log = get_logger()
-
-ReleaseReason: TypeAlias = "lockserver_pb2.ReleaseReason.ValueType"
 
 MAX_BACKOFF_SECONDS = 30.0
 
@@ -66,6 +64,21 @@ class Trainer:
         self._stopping = stopping
         self._reachable = reachable
         self._give_up_after = give_up_after
+        self._out_of_time = threading.Event()
+        self._held: HeldLease | None = None
+        self._board = ProgressBoard()
+
+    @property
+    def finishing(self) -> bool:
+        """Whether it holds a lease whose edges are trained."""
+        return self._held is not None and self._board.finishing
+
+    def hand_back(self) -> None:
+        """Hand the lease in hand back, if there is one, whatever the work is doing; for another thread than `run`'s."""
+        self._out_of_time.set()
+        held = self._held
+        if held is not None:
+            held.release(lockserver_pb2.RELEASE_REASON_SHUTDOWN, "stopping")
 
     def run(self) -> None:
         """Work until `stopping` is set. Raises the last error after too many failures in a row, TooLarge at once."""
@@ -113,24 +126,35 @@ class Trainer:
             metrics=self._metrics,
             on_lost=board.stop,
         )
+        held = self._held = HeldLease(self._locks, trainer_id=self._trainer_id, lease_id=grant.lease_id)
+        self._board = board
         try:
             with heartbeat:
-                guard = LeaseGuard(heartbeat, board, stopping=self._stopping, clock=self._clock)
+                guard = LeaseGuard(
+                    heartbeat,
+                    board,
+                    stopping=self._stopping,
+                    out_of_time=self._out_of_time,
+                    clock=self._clock,
+                )
+                guard.check()
                 job = guard.ask(lambda: self._jobs.get(grant.job))
                 self._train_and_commit(_assignment(job, grant), board, guard)
         except LeaseLost:
             self._metrics.leases.labels("lost").inc()
         except Stopping:
-            self._release(grant, lockserver_pb2.RELEASE_REASON_SHUTDOWN, "stopping")
+            held.release(lockserver_pb2.RELEASE_REASON_SHUTDOWN, "stopping")
             self._metrics.leases.labels("released").inc()
         except NotFinite as error:
             self._metrics.nonfinite.inc()
-            self._fail(grant, lockserver_pb2.RELEASE_REASON_NOT_FINITE, error)
+            self._fail(held, lockserver_pb2.RELEASE_REASON_NOT_FINITE, error)
         except Exception as error:
-            self._fail(grant, lockserver_pb2.RELEASE_REASON_FAILED, error)
+            self._fail(held, lockserver_pb2.RELEASE_REASON_FAILED, error)
         else:
             self._metrics.leases.labels("committed").inc()
             self._metrics.lease_seconds.observe(self._clock.monotonic() - asked_at)
+        finally:
+            self._held = None
 
     def _train_and_commit(self, assignment: Assignment, board: ProgressBoard, guard: LeaseGuard) -> None:
         log.info("lease granted", job=assignment.job.config.job, lease=assignment.lease_id, epoch=assignment.epoch)
@@ -147,7 +171,7 @@ class Trainer:
             work = self._fetcher.fetch(assignment, guard)
         with self._phase("train", board, seconds):
             self._runner.train(work, shared, board, check=guard.check)
-        # From here on a stop finishes the commit, unless a server is away: storing costs less than training again.
+        # From here on a stop finishes the commit, as long as there is time: storing costs less than training again.
         with self._phase("store", board, seconds):
             receipts = self._storer.store(work, guard)
             sealed = shared.seal(guard)
@@ -181,24 +205,13 @@ class Trainer:
             )
         )
 
-    def _fail(
-        self, grant: lockserver_pb2.Grant, reason: "lockserver_pb2.ReleaseReason.ValueType", error: Exception
-    ) -> None:
+    def _fail(self, held: HeldLease, reason: "ReleaseReason", error: Exception) -> None:
         log.error(
-            "lease given back", lease=grant.lease_id, error=str(error), exc_info=not isinstance(error, GraphbedError)
+            "lease given back", lease=held.lease_id, error=str(error), exc_info=not isinstance(error, GraphbedError)
         )
-        self._release(grant, reason, str(error))
+        held.release(reason, str(error))
         self._metrics.leases.labels("failed").inc()
         raise error if isinstance(error, GraphbedError) else GraphbedError(what=str(error)) from error
-
-    def _release(
-        self, grant: lockserver_pb2.Grant, reason: "lockserver_pb2.ReleaseReason.ValueType", detail: str
-    ) -> None:
-        try:
-            self._locks.release(self._trainer_id, _request_id(), grant.lease_id, reason, detail[:500])
-        except GraphbedError as error:
-            # Not told, the lock server finds out by itself after ttl.
-            log.warning("release failed", lease=grant.lease_id, error=str(error))
 
     def _wait(self, seconds: float) -> None:
         with self._metrics.phases.run("wait"):

@@ -148,3 +148,14 @@ def test_all_tries_together_take_no_longer_than_the_deadline():
             call(stub.Seal, pb.SealRequest(job="j"), seconds=0.25, service="test", address=server.address)
         assert time.monotonic() - begin < 0.35
     assert action.calls == 2
+
+
+@pytest.mark.parametrize("ask", [unary, request_stream, response_stream])
+def test_a_call_on_a_closed_channel_says_that_the_server_is_out_of_reach(
+    ask: Callable[[paramserver_pb2_grpc.ParamServerStub, str], object],
+):
+    channel = open_channel("127.0.0.1:1")
+    stub = paramserver_pb2_grpc.ParamServerStub(channel)
+    channel.close()
+    with pytest.raises(ServerUnreachable):
+        ask(stub, "127.0.0.1:1")

@@ -30,8 +30,16 @@ class Outage:
         return "answer"
 
 
-def guard(clock: ManualClock, stopping: threading.Event, *, ttl_seconds: float = 30.0) -> LeaseGuard:
+def guard(
+    clock: ManualClock,
+    stopping: threading.Event,
+    *,
+    ttl_seconds: float = 30.0,
+    phase: str = "fetch",
+    out_of_time: threading.Event | None = None,
+) -> LeaseGuard:
     board = ProgressBoard()
+    board.enter(phase)
     heartbeat = Heartbeat(
         LockServerClient("127.0.0.1:1"),
         trainer_id="t",
@@ -43,7 +51,7 @@ def guard(clock: ManualClock, stopping: threading.Event, *, ttl_seconds: float =
         metrics=TrainerMetrics(CollectorRegistry()),
         on_lost=board.stop,
     )
-    return LeaseGuard(heartbeat, board, stopping=stopping, clock=clock)
+    return LeaseGuard(heartbeat, board, stopping=stopping, out_of_time=out_of_time or threading.Event(), clock=clock)
 
 
 @pytest.mark.parametrize("error", [ServerUnreachable(service="s", address="a"), JobUnsettled()])
@@ -73,4 +81,17 @@ def test_waiting_ends_when_the_trainer_stops() -> None:
     outage = Outage(ServerUnreachable(service="s", address="a"), 1000)
     with pytest.raises(Stopping):
         guard(ManualClock(), stopping).ask(outage)
+    assert outage.calls == 1
+
+
+@pytest.mark.parametrize("phase", ["store", "commit"])
+def test_what_is_trained_is_waited_for_until_there_is_no_time_left(phase: str) -> None:
+    stopping, out_of_time = threading.Event(), threading.Event()
+    stopping.set()
+    outage = Outage(ServerUnreachable(service="s", address="a"), 5)
+    assert guard(ManualClock(), stopping, phase=phase, out_of_time=out_of_time).ask(outage) == "answer"
+    out_of_time.set()
+    outage = Outage(ServerUnreachable(service="s", address="a"), 5)
+    with pytest.raises(Stopping):
+        guard(ManualClock(), stopping, phase=phase, out_of_time=out_of_time).ask(outage)
     assert outage.calls == 1
