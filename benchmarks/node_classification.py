@@ -72,9 +72,7 @@ def main() -> None:
     for name, label in pairs:
         labels[place[name], kinds[label]] = 1
     features = normalize(embeddings)
-    found = np.array(
-        [scores(features, labels, share=arguments.share, seed=seed) for seed in range(arguments.shuffles)]
-    )
+    found = np.array([scores(features, labels, share=arguments.share, seed=seed) for seed in range(arguments.shuffles)])
     result = {
         "job": arguments.job.stem,
         "config_sha256": load_job(arguments.job).digest(),
