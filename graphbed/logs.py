@@ -1,9 +1,13 @@
 """Logs: one JSON object a line on stderr, event in words, facts as keys."""
 
+import contextvars
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
 import structlog
@@ -18,6 +22,9 @@ _USER_INFO = re.compile(r"(://)[^/@\s]+@")
 _HIDDEN = "***"
 
 _Facts: TypeAlias = MutableMapping[str, Any]
+
+_BOUND: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("bound", default=MappingProxyType({}))
+"""What every line of this thread carries."""
 
 
 def configure(level: str, format: str, service: str) -> None:  # noqa: A002 - the word people know
@@ -47,6 +54,7 @@ def configure(level: str, format: str, service: str) -> None:  # noqa: A002 - th
                 structlog.stdlib.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
                 add_service,
+                _add_bound,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 hide_secrets,
@@ -79,6 +87,34 @@ def get_logger(name: str = "graphbed") -> structlog.stdlib.BoundLogger:
             ],
         ),
     )
+
+
+@contextmanager
+def bound(**facts: object) -> Iterator[None]:
+    """Add `facts` to every line that this thread logs inside, those of libraries included."""
+    before = _BOUND.get()
+    bind(**facts)
+    try:
+        yield
+    finally:
+        _BOUND.set(before)
+
+
+def bind(**facts: object) -> None:
+    """Add `facts` to every line that this thread logs until the `bound` around it ends."""
+    _BOUND.set({**_BOUND.get(), **facts})
+
+
+def carrying(target: Callable[[], None]) -> Callable[[], None]:
+    """`target` for another thread, whose lines then carry what is bound in this one now."""
+    return partial(contextvars.copy_context().run, target)
+
+
+def _add_bound(_logger: object, _method: str, facts: _Facts) -> _Facts:
+    """What the line itself says comes before what is bound."""
+    for key, value in _BOUND.get().items():
+        facts.setdefault(key, value)
+    return facts
 
 
 def hide_secrets(_logger: object, _method: str, facts: _Facts) -> _Facts:

@@ -34,6 +34,10 @@ class AroundCall(grpc.ServerInterceptor, ABC):  # type: ignore[type-arg]
     def around(self, method: str, context: grpc.ServicerContext) -> AbstractContextManager[None]:
         """What to do before and after the call of `method`, as in `/graphbed.v1.LockServer/Acquire`."""
 
+    def see(self, request: Any) -> Any:
+        """The request, a message or an iterator of them, as the handler gets it; called inside `around`."""
+        return request
+
     def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Handler], handler_call_details: Any
     ) -> Handler:
@@ -41,16 +45,16 @@ class AroundCall(grpc.ServerInterceptor, ABC):  # type: ignore[type-arg]
         if handler is None:
             return None
         method = str(handler_call_details.method)
-        around = self.around
+        around, see = self.around, self.see
         behaviour: Any = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
 
         def unary(request: Any, context: grpc.ServicerContext) -> Any:
             with around(method, context):
-                return behaviour(request, context)
+                return behaviour(see(request), context)
 
         def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             with around(method, context):
-                yield from behaviour(request, context)
+                yield from behaviour(see(request), context)
 
         if handler.request_streaming:
             make: Any = (

@@ -46,7 +46,7 @@ def run_process(start: Callable[[], Stoppable], *, environ: Mapping[str, str], s
     try:
         logs.configure(
             level=environment.read(environ, "GRAPHBED_LOG_LEVEL", "info"),
-            format=environment.read(environ, "GRAPHBED_LOG_FORMAT", "json"),
+            format=environment.read(environ, "GRAPHBED_LOG_FORMAT", "text" if sys.stderr.isatty() else "json"),
             service=service,
         )
         history.configure(environment.optional(environ, "GRAPHBED_HISTORY"), service)

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from graphbed.errors import InputError
 from graphbed.rpc.build_info import publish_build_info
+from graphbed.rpc.call_facts import FactsInterceptor
 from graphbed.rpc.call_metrics import ServerCalls
 from graphbed.rpc.interceptors import ErrorInterceptor, MetricsInterceptor
 from graphbed.rpc.limits import server_options
@@ -95,7 +96,7 @@ def start_server(
     _require_bindable(listen, host, wanted_port)
     server = grpc.server(
         ThreadPoolExecutor(max_workers, thread_name_prefix=service_name),
-        interceptors=[MetricsInterceptor(ServerCalls(registry)), ErrorInterceptor(service_name)],
+        interceptors=[MetricsInterceptor(ServerCalls(registry)), FactsInterceptor(), ErrorInterceptor(service_name)],
         options=server_options(),
     )
     checks = health.HealthServicer()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 from graphbed.model.threads import BLAS_ENVIRONMENT
 
@@ -18,23 +19,30 @@ def main() -> int:
     from graphbed.rpc import environment
     from graphbed.rpc.process import run_process
     from graphbed.storage.address import open_store
+    from graphbed.tracing import open_tracing
     from services.trainer.server import RunningTrainer, start_trainer
     from services.trainer.settings import TrainerSettings
 
     started: list[RunningTrainer] = []
+    send_traces: list[Callable[[], None]] = []
 
     def start() -> RunningTrainer:
+        span, finish = open_tracing(os.environ, service="graphbed-trainer")
+        send_traces.append(finish)
         started.append(
             start_trainer(
                 TrainerSettings.from_environment(os.environ),
                 store=open_store(environment.required(os.environ, "GRAPHBED_STORE"), os.environ),
                 clock=SystemClock(),
                 registry=REGISTRY,
+                span=span,
             )
         )
         return started[0]
 
     code = run_process(start, environ=os.environ, service="graphbed-trainer")
+    for finish in send_traces:
+        finish()
     if started and started[0].failure is not None:
         sys.stderr.write(f"graphbed-trainer: {started[0].failure}\n")
         return exit_code(started[0].failure)

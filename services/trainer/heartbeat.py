@@ -8,7 +8,7 @@ from typing import Self
 from graphbed.clients.lockserver import LockServerClient
 from graphbed.clock import Clock
 from graphbed.errors import GraphbedError, LeaseLost
-from graphbed.logs import get_logger
+from graphbed.logs import carrying, get_logger
 from graphbed.v1 import lockserver_pb2
 from services.trainer.metrics import TrainerMetrics
 
@@ -43,7 +43,7 @@ class Heartbeat:
         self._on_lost = on_lost
         self._left = threading.Event()
         self.lost = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=carrying(self._run), name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

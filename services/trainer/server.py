@@ -11,12 +11,13 @@ from graphbed.clients.parameters import ParameterClient
 from graphbed.clients.partitions import PartitionClient
 from graphbed.clock import Clock
 from graphbed.errors import GraphbedError
-from graphbed.logs import get_logger
+from graphbed.logs import bound, get_logger
 from graphbed.rpc.call_metrics import ClientCalls
 from graphbed.rpc.server import RunningServer, start_server
 from graphbed.storage.measured import MeasuredStore, ObjectStoreMetrics
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.probe import require_answer
+from graphbed.tracing import Span, no_span
 from services.trainer.fetcher import Fetcher
 from services.trainer.jobs import Jobs
 from services.trainer.metrics import TrainerMetrics
@@ -96,7 +97,8 @@ class RunningTrainer:
 
     def _work(self) -> None:
         try:
-            self._trainer.run()
+            with bound(trainer=self._settings.trainer_id):
+                self._trainer.run()
         except Exception as error:
             self.failure = error if isinstance(error, GraphbedError) else GraphbedError(what=str(error))
             log.error("trainer gives up", error=str(error), exc_info=not isinstance(error, GraphbedError))
@@ -111,9 +113,14 @@ class RunningTrainer:
 
 
 def start_trainer(
-    settings: TrainerSettings, *, store: ObjectStore, clock: Clock, registry: CollectorRegistry
+    settings: TrainerSettings,
+    *,
+    store: ObjectStore,
+    clock: Clock,
+    registry: CollectorRegistry,
+    span: Span = no_span,
 ) -> RunningTrainer:
-    """Connect to the three servers and start to work.
+    """Connect to the three servers and start to work; `span` traces each lease and its phases.
 
     Raises InputError if an address cannot be used, StoreUnavailable or StoreDenied if the store does not answer.
     """
@@ -145,6 +152,7 @@ def start_trainer(
         stopping=stopping,
         reachable=server.set_serving,
         give_up_after=settings.give_up_after,
+        span=span,
     )
     return RunningTrainer(
         settings,

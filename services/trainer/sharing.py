@@ -7,7 +7,7 @@ import numpy as np
 from graphbed.clients.parameters import ParameterClient
 from graphbed.clock import Clock
 from graphbed.errors import PushMissing, TensorUnknown
-from graphbed.logs import get_logger
+from graphbed.logs import carrying, get_logger
 from graphbed.storage.receipt import Receipt
 from services.trainer.guard import LeaseGuard
 from services.trainer.jobs import Job, Jobs
@@ -93,14 +93,14 @@ class SyncThread(threading.Thread):
     """Calls `sync` every few tenths of a second while the kernels run; a failed sync is logged and tried again."""
 
     def __init__(self, shared: SharedParameters, *, seconds: float, clock: Clock, metrics: TrainerMetrics) -> None:
-        super().__init__(name="parameter-sync", daemon=True)
+        super().__init__(name="parameter-sync", daemon=True, target=carrying(self._repeat))
         self._shared = shared
         self._seconds = seconds
         self._clock = clock
         self._metrics = metrics
         self._done = threading.Event()
 
-    def run(self) -> None:
+    def _repeat(self) -> None:
         synced_at = self._clock.monotonic()
         while not self._clock.wait(self._done, self._seconds):
             try:

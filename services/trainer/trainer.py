@@ -12,8 +12,9 @@ from graphbed.clients.parameters import ParameterClient
 from graphbed.clock import Clock
 from graphbed.errors import GraphbedError, LeaseLost, NotFinite, TooLarge
 from graphbed.graph.partition import Bucket, Partition
-from graphbed.logs import get_logger
+from graphbed.logs import bound, get_logger
 from graphbed.storage.receipt import Receipt
+from graphbed.tracing import Span, no_span
 from graphbed.v1 import lockserver_pb2
 from services.trainer.custody import HeldLease, ReleaseReason
 from services.trainer.fetcher import Fetcher
@@ -50,6 +51,7 @@ class Trainer:
         stopping: threading.Event,
         reachable: Callable[[bool], None],
         give_up_after: int,
+        span: Span = no_span,
     ) -> None:
         """`reachable` is told whether the lock server answers; `give_up_after` failures in a row end it, 0 = never."""
         self._trainer_id = trainer_id
@@ -64,6 +66,7 @@ class Trainer:
         self._stopping = stopping
         self._reachable = reachable
         self._give_up_after = give_up_after
+        self._span = span
         self._out_of_time = threading.Event()
         self._held: HeldLease | None = None
         self._board = ProgressBoard()
@@ -103,7 +106,8 @@ class Trainer:
                 self._wait(_seconds(reply.wait.retry_after))
                 continue
             try:
-                self._lease(reply.grant, asked_at)
+                with self._told(reply.grant):
+                    self._lease(reply.grant, asked_at)
                 failures = 0
             except GraphbedError as error:
                 failures += 1
@@ -218,11 +222,18 @@ class Trainer:
             self._clock.wait(self._stopping, seconds)
 
     @contextmanager
+    def _told(self, grant: lockserver_pb2.Grant) -> Iterator[None]:
+        """Log lines and the trace of what happens inside say which lease it is."""
+        facts = {"job": grant.job, "lease": grant.lease_id}
+        with bound(**facts), self._span("lease", **facts, epoch=grant.epoch, buckets=len(grant.buckets)):
+            yield
+
+    @contextmanager
     def _phase(self, name: str, board: ProgressBoard, seconds: dict[str, float]) -> Iterator[None]:
         board.enter(name)
         started = self._clock.monotonic()
         try:
-            with self._metrics.phases.run(name):
+            with self._metrics.phases.run(name), self._span(name):
                 yield
         finally:
             seconds[name] = self._clock.monotonic() - started

@@ -61,3 +61,33 @@ def test_the_level_holds_back_what_is_below_it():
 def test_an_unknown_level_or_format_is_refused(arguments: tuple[str, str]):
     with pytest.raises(InputError):
         logs.configure(*arguments, "tester")
+
+
+BOUND = """
+import logging, sys, threading
+from graphbed import logs
+logs.configure("info", "json", "tester")
+log = logs.get_logger("graphbed.test")
+with logs.bound(job="j", lease="l"):
+    with logs.bound(lease="inner"):
+        log.info("nested")
+    log.info("line", lease="own")
+    logging.getLogger("library").warning("foreign")
+    thread = threading.Thread(target=logs.carrying(lambda: log.info("thread")))
+thread.start()
+thread.join()
+log.info("outside")
+"""
+
+
+def test_what_is_bound_is_on_every_line_and_what_a_line_says_itself_comes_first():
+    done = subprocess.run([sys.executable, "-c", BOUND], capture_output=True, text=True, check=True)
+    lines = {line["msg"]: line for line in map(json.loads, done.stderr.splitlines())}
+    facts = {msg: (line.get("job"), line.get("lease")) for msg, line in lines.items()}
+    assert facts == {
+        "nested": ("j", "inner"),
+        "line": ("j", "own"),
+        "foreign": ("j", "l"),
+        "thread": ("j", "l"),
+        "outside": (None, None),
+    }
