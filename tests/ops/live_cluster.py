@@ -86,10 +86,11 @@ class Cluster:
         process = ServiceProcess(name, self._folder, {**self._environment, **environment})
         return self._stack.enter_context(process)
 
-    def start_trainer(self) -> ServiceProcess:
+    def start_trainer(self, **environment: str) -> ServiceProcess:
         """One more trainer."""
         return self.start(
             "trainer",
+            **environment,
             GRAPHBED_TRAINER_THREADS="1",
             GRAPHBED_LOCKSERVER=self.lockserver.address,
             GRAPHBED_PARTITIONSERVERS=self.partitionserver.address,

@@ -2,13 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ops.live_cluster import Cluster, Prometheus, watched_cluster
+from tests.ops.live_cluster import Cluster, Prometheus
 from tests.ops.test_rules import known_names, metric_names
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("live-cluster")]
@@ -52,12 +51,6 @@ def test_a_dashboard_can_be_provisioned(name: str) -> None:
 def test_every_metric_of_a_panel_is_declared(name: str) -> None:
     for title, expression in queries(DASHBOARDS[name]):
         assert metric_names(expression) <= known_names(), title
-
-
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Prometheus]]:
-    with watched_cluster(tmp_path_factory.mktemp("watched")) as both:
-        yield both
 
 
 def test_every_panel_shows_something(watched: tuple[Cluster, Prometheus]) -> None:
