@@ -82,10 +82,34 @@ class JobUnknown(GraphbedError):
     code, reason = StatusCode.NOT_FOUND, "JOB_UNKNOWN"
 
 
+class JobEnded(GraphbedError):
+    """The job {job} is {status}; that cannot be changed. Give a new job another name."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "JOB_ENDED"
+
+
+class JobPaused(GraphbedError):
+    """The job {job} was paused: {why}. `graphbed train`, or `graphbed resume` in a cluster, lets it run on."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "JOB_PAUSED"
+
+
+class ProtocolDiffers(GraphbedError):
+    """The {service} speaks protocol {mine}, the caller protocol {theirs}; run the same version of Graphbed on both."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "PROTOCOL_DIFFERS"
+
+
 class CheckpointMissing(GraphbedError):
     """The job {job} has no checkpoint in {store} yet; train it first."""
 
     code, reason = StatusCode.NOT_FOUND, "CHECKPOINT_MISSING"
+
+
+class TrainerUnknown(GraphbedError):
+    """No job that has not ended has seen a trainer {trainer}; `graphbed trainers list` shows them."""
+
+    code, reason = StatusCode.NOT_FOUND, "TRAINER_UNKNOWN"
 
 
 class LeaseLost(GraphbedError):

@@ -6,7 +6,7 @@ from typing import Self, TypeVar
 from google.protobuf.message import Message
 
 from graphbed import history
-from graphbed.graph.partition import Partition
+from graphbed.graph.partition import Bucket, Partition
 from graphbed.rpc.call import call
 from graphbed.rpc.call_metrics import ClientCalls
 from graphbed.rpc.channel import open_channel
@@ -26,6 +26,13 @@ DEADLINE_SECONDS: Mapping[str, float] = {
     "Submit": 30.0,
     "Cancel": 20.0,
     "Restore": 60.0,
+    "Pause": 20.0,
+    "Resume": 20.0,
+    "RevokeLease": 5.0,
+    "ListBuckets": 5.0,
+    "Unquarantine": 20.0,
+    "ListTrainers": 5.0,
+    "DrainTrainer": 5.0,
     "GetJob": 5.0,
     "ListJobs": 5.0,
 }
@@ -123,6 +130,44 @@ class LockServerClient:
         """Go back to manifest `sequence`. Raises JobUnknown, CheckpointMissing, CheckpointsDamaged, ConfigDiffers."""
         request = lockserver_pb2.RestoreRequest(job=job, manifest_sequence=sequence)
         return self._call("Restore", self._stub.Restore, request)
+
+    def pause(self, job: str) -> None:
+        """Grant no more leases of a job; those that live may commit. Raises JobUnknown, JobEnded."""
+        self._call("Pause", self._stub.Pause, lockserver_pb2.PauseRequest(job=job))
+
+    def resume(self, job: str) -> None:
+        """Let a paused job run on. Raises JobUnknown, JobEnded."""
+        self._call("Resume", self._stub.Resume, lockserver_pb2.ResumeRequest(job=job))
+
+    def revoke_lease(self, lease_id: str) -> lockserver_pb2.RevokeLeaseResponse:
+        """End a lease: the job and the trainer that it belonged to. Raises LeaseLost if it does not live."""
+        request = lockserver_pb2.RevokeLeaseRequest(lease_id=lease_id)
+        return self._call("RevokeLease", self._stub.RevokeLease, request)
+
+    def list_buckets(self, job: str) -> list[lockserver_pb2.BucketInfo]:
+        """The buckets of a job that failed since their last commit, or were skipped. Raises JobUnknown."""
+        request = lockserver_pb2.ListBucketsRequest(job=job)
+        return list(self._call("ListBuckets", self._stub.ListBuckets, request).buckets)
+
+    def unquarantine(self, job: str, bucket: Bucket | None) -> list[Bucket]:
+        """Make a quarantined bucket, or all of them, due again; return which.
+
+        Raises JobUnknown, JobEnded, and InputError if the bucket is not quarantined.
+        """
+        request = lockserver_pb2.UnquarantineRequest(
+            job=job, bucket=None if bucket is None else common_pb2.Bucket(lhs=bucket.lhs, rhs=bucket.rhs)
+        )
+        reply = self._call("Unquarantine", self._stub.Unquarantine, request)
+        return [Bucket(found.lhs, found.rhs) for found in reply.buckets]
+
+    def list_trainers(self) -> list[lockserver_pb2.TrainerInfo]:
+        """The trainers that the jobs remember which have not ended."""
+        return list(self._call("ListTrainers", self._stub.ListTrainers, lockserver_pb2.ListTrainersRequest()).trainers)
+
+    def drain_trainer(self, trainer_id: str, *, undo: bool = False) -> list[lockserver_pb2.HeldLease]:
+        """Give a trainer no new lease, or take that back: what it still holds. Raises TrainerUnknown."""
+        request = lockserver_pb2.DrainTrainerRequest(trainer_id=trainer_id, undo=undo)
+        return list(self._call("DrainTrainer", self._stub.DrainTrainer, request).leases)
 
     def get_job(self, job: str, *, with_buckets: bool = False) -> lockserver_pb2.GetJobResponse:
         """All that is known of a job, `with_buckets` the progress of each bucket too. Raises JobUnknown."""

@@ -32,6 +32,13 @@ Name = Annotated[str, AfterValidator(_name)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+_NOT_DECIDING = (
+    *("job", "store", "edges", "num_epochs"),
+    *("barrier", "priority", "share", "max_trainers"),
+    *("lease", "checkpoint", "trainer"),
+)
+"""Keys of a job that may change when it is submitted again."""
+
 ANY_RELATION = "*"
 """The relation name that stands for every relation of the data that no other entry names."""
 
@@ -103,6 +110,12 @@ class LeaseConfig(Section):
 
     ttl_seconds: Positive = 30.0
     """How long a trainer may be silent before its buckets are given to another. Seconds; renewed every third of it."""
+    stall_seconds: Positive = 300.0
+    """How long a trainer may renew its lease without getting anywhere before its buckets are given to another. Seconds;
+    waiting for a server that is away counts as progress, one call of a kernel and one file moved do not."""
+    max_failures: Annotated[int, Field(ge=1, le=100)] = 3
+    """How many trainers (or, if there is one, how often it) may fail a bucket, which is tried alone after its first
+    failure, before it is skipped in that epoch; see `graphbed buckets list`."""
 
 
 class CheckpointConfig(Section):
@@ -207,6 +220,16 @@ class JobConfig(Section):
     for each of the first four partitions: groups that change from epoch to epoch keep the quality of one partition."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Decides the partitioning, the initial embeddings, the shuffles and the negatives."""
+    barrier: bool = False
+    """No lease of an epoch starts before every bucket has the epoch before behind it. Otherwise trainers go on where
+    nothing of the current epoch is due."""
+
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """Trainers work for a job only while no job of a higher priority has work for them."""
+    share: Positive = 1.0
+    """Among jobs of one priority, live leases are shared out in proportion to this."""
+    max_trainers: Annotated[int | None, Field(ge=1, le=1024)] = None
+    """Most trainers that work for this job at once; null = as many as there is work for."""
 
     lease: LeaseConfig = LeaseConfig()
     """How long work may be out."""
@@ -297,5 +320,5 @@ class JobConfig(Section):
         ]
 
     def _deciding(self) -> dict[str, object]:
-        places = dict.fromkeys(("job", "store", "edges", "num_epochs", "lease", "checkpoint", "trainer"), True)
-        return self.model_dump(mode="json", exclude={**places, "entities": {"__all__": {"init_path": True}}})
+        others: dict[str, bool] = dict.fromkeys(_NOT_DECIDING, True)
+        return self.model_dump(mode="json", exclude={**others, "entities": {"__all__": {"init_path": True}}})

@@ -50,7 +50,7 @@ class Pointer(Document):
 
 
 class BucketProgress(Document):
-    """How many epochs a bucket has completed."""
+    """How many epochs a bucket has completed, those included in which it was skipped."""
 
     lhs: int
     rhs: int
@@ -76,6 +76,21 @@ class CommitRecord(Document):
     edges: int
     loss: float
     """Summed over edges and sides."""
+
+
+class SkippedBucket(Document):
+    """A bucket that was given up in some epochs, because its leases failed again and again."""
+
+    lhs: int
+    rhs: int
+    epochs: tuple[int, ...]
+    """In which it was not trained, ascending."""
+    reason: str
+    """What its trainer said when it failed last; for people."""
+
+    @property
+    def bucket(self) -> Bucket:
+        return Bucket(self.lhs, self.rhs)
 
 
 class EpochTotals(Document):
@@ -115,13 +130,15 @@ class Manifest(Document):
     graph_sha256: str
     """Of graph.json."""
     status: str
-    """running, completed or cancelled."""
+    """running, paused, completed or cancelled."""
     pointers: tuple[Pointer, ...]
     progress: tuple[BucketProgress, ...]
     parameters: SealedParameters
     epochs: tuple[EpochTotals, ...]
     commits: tuple[CommitRecord, ...]
     """Committed since the parent; along the chain they are the job's commit log."""
+    skipped: tuple[SkippedBucket, ...] = ()
+    """What no commit of the chain tells of and never will, unless somebody makes it due again."""
 
     @property
     def parent(self) -> int:

@@ -34,6 +34,10 @@ class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason
     """work is due, but others hold its partitions"""
     WAIT_REASON_FIRST_EPOCH: _WaitReason.ValueType  # 3
     """work is due, but no partition of it shares a space with the trained ones yet"""
+    WAIT_REASON_TRAINERS_ENOUGH: _WaitReason.ValueType  # 4
+    """work is due, but as many trainers work for its job as it may have"""
+    WAIT_REASON_DRAINING: _WaitReason.ValueType  # 5
+    """the trainer gets no new lease; it should end"""
 
 class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper): ...
 
@@ -44,6 +48,10 @@ WAIT_REASON_PARTITIONS_BUSY: WaitReason.ValueType  # 2
 """work is due, but others hold its partitions"""
 WAIT_REASON_FIRST_EPOCH: WaitReason.ValueType  # 3
 """work is due, but no partition of it shares a space with the trained ones yet"""
+WAIT_REASON_TRAINERS_ENOUGH: WaitReason.ValueType  # 4
+"""work is due, but as many trainers work for its job as it may have"""
+WAIT_REASON_DRAINING: WaitReason.ValueType  # 5
+"""the trainer gets no new lease; it should end"""
 Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
 
 class _Phase:
@@ -57,6 +65,8 @@ class _PhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Phase.ValueType
     PHASE_TRAIN: _Phase.ValueType  # 2
     PHASE_STORE: _Phase.ValueType  # 3
     PHASE_COMMIT: _Phase.ValueType  # 4
+    PHASE_WAITING: _Phase.ValueType  # 5
+    """for a server that is away"""
 
 class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper): ...
 
@@ -65,6 +75,8 @@ PHASE_FETCH: Phase.ValueType  # 1
 PHASE_TRAIN: Phase.ValueType  # 2
 PHASE_STORE: Phase.ValueType  # 3
 PHASE_COMMIT: Phase.ValueType  # 4
+PHASE_WAITING: Phase.ValueType  # 5
+"""for a server that is away"""
 Global___Phase: _TypeAlias = Phase  # noqa: Y015
 
 class _ReleaseReason:
@@ -102,6 +114,7 @@ class _JobStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobStatus.V
     JOB_STATUS_RUNNING: _JobStatus.ValueType  # 1
     JOB_STATUS_COMPLETED: _JobStatus.ValueType  # 2
     JOB_STATUS_CANCELLED: _JobStatus.ValueType  # 3
+    JOB_STATUS_PAUSED: _JobStatus.ValueType  # 4
 
 class JobStatus(_JobStatus, metaclass=_JobStatusEnumTypeWrapper): ...
 
@@ -109,6 +122,7 @@ JOB_STATUS_UNSPECIFIED: JobStatus.ValueType  # 0
 JOB_STATUS_RUNNING: JobStatus.ValueType  # 1
 JOB_STATUS_COMPLETED: JobStatus.ValueType  # 2
 JOB_STATUS_CANCELLED: JobStatus.ValueType  # 3
+JOB_STATUS_PAUSED: JobStatus.ValueType  # 4
 Global___JobStatus: _TypeAlias = JobStatus  # noqa: Y015
 
 @_typing.final
@@ -588,6 +602,379 @@ class RestoreResponse(_message.Message):
 Global___RestoreResponse: _TypeAlias = RestoreResponse  # noqa: Y015
 
 @_typing.final
+class PauseRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRequest: _TypeAlias = PauseRequest  # noqa: Y015
+
+@_typing.final
+class PauseResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseResponse: _TypeAlias = PauseResponse  # noqa: Y015
+
+@_typing.final
+class ResumeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRequest: _TypeAlias = ResumeRequest  # noqa: Y015
+
+@_typing.final
+class ResumeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeResponse: _TypeAlias = ResumeResponse  # noqa: Y015
+
+@_typing.final
+class RevokeLeaseRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    lease_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        lease_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_id", b"lease_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeLeaseRequest: _TypeAlias = RevokeLeaseRequest  # noqa: Y015
+
+@_typing.final
+class RevokeLeaseResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    TRAINER_ID_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    trainer_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+        trainer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "trainer_id", b"trainer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeLeaseResponse: _TypeAlias = RevokeLeaseResponse  # noqa: Y015
+
+@_typing.final
+class ListBucketsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBucketsRequest: _TypeAlias = ListBucketsRequest  # noqa: Y015
+
+@_typing.final
+class ListBucketsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def buckets(self) -> _containers.RepeatedCompositeFieldContainer[Global___BucketInfo]: ...
+    def __init__(
+        self,
+        *,
+        buckets: _abc.Iterable[Global___BucketInfo] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBucketsResponse: _TypeAlias = ListBucketsResponse  # noqa: Y015
+
+@_typing.final
+class BucketInfo(_message.Message):
+    """A bucket with which something went wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    FAILED_BY_FIELD_NUMBER: _builtins.int
+    SILENT_LEASES_FIELD_NUMBER: _builtins.int
+    SKIPPED_EPOCHS_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """the next one of it"""
+    silent_leases: _builtins.int
+    """its last leases, so many in a row, ended without a word of their trainer"""
+    quarantined: _builtins.bool
+    """it was skipped in the epoch before `epoch`"""
+    reason: _builtins.str
+    @_builtins.property
+    def bucket(self) -> _common_pb2.Bucket: ...
+    @_builtins.property
+    def failed_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """since its last commit, a trainer for each failure, the oldest first"""
+
+    @_builtins.property
+    def skipped_epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """in which it was given up"""
+
+    def __init__(
+        self,
+        *,
+        bucket: _common_pb2.Bucket | None = ...,
+        epoch: _builtins.int = ...,
+        failed_by: _abc.Iterable[_builtins.str] | None = ...,
+        silent_leases: _builtins.int = ...,
+        skipped_epochs: _abc.Iterable[_builtins.int] | None = ...,
+        quarantined: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "epoch", b"epoch", "failed_by", b"failed_by", "quarantined", b"quarantined", "reason", b"reason", "silent_leases", b"silent_leases", "skipped_epochs", b"skipped_epochs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BucketInfo: _TypeAlias = BucketInfo  # noqa: Y015
+
+@_typing.final
+class UnquarantineRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    BUCKET_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    @_builtins.property
+    def bucket(self) -> _common_pb2.Bucket:
+        """absent: all that are quarantined"""
+
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+        bucket: _common_pb2.Bucket | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bucket", b"_bucket", "bucket", b"bucket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bucket", b"_bucket", "bucket", b"bucket", "job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bucket: _TypeAlias = _typing.Literal["bucket"]  # noqa: Y015
+    _WhichOneofArgType__bucket: _TypeAlias = _typing.Literal["_bucket", b"_bucket"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bucket) -> _WhichOneofReturnType__bucket | None: ...
+
+Global___UnquarantineRequest: _TypeAlias = UnquarantineRequest  # noqa: Y015
+
+@_typing.final
+class UnquarantineResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def buckets(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Bucket]:
+        """that are due again"""
+
+    def __init__(
+        self,
+        *,
+        buckets: _abc.Iterable[_common_pb2.Bucket] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnquarantineResponse: _TypeAlias = UnquarantineResponse  # noqa: Y015
+
+@_typing.final
+class ListTrainersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainersRequest: _TypeAlias = ListTrainersRequest  # noqa: Y015
+
+@_typing.final
+class ListTrainersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trainers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrainerInfo]: ...
+    def __init__(
+        self,
+        *,
+        trainers: _abc.Iterable[Global___TrainerInfo] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trainers", b"trainers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainersResponse: _TypeAlias = ListTrainersResponse  # noqa: Y015
+
+@_typing.final
+class TrainerInfo(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINER_ID_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
+    trainer_id: _builtins.str
+    draining: _builtins.bool
+    @_builtins.property
+    def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldLease]: ...
+    def __init__(
+        self,
+        *,
+        trainer_id: _builtins.str = ...,
+        draining: _builtins.bool = ...,
+        leases: _abc.Iterable[Global___HeldLease] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "leases", b"leases", "trainer_id", b"trainer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainerInfo: _TypeAlias = TrainerInfo  # noqa: Y015
+
+@_typing.final
+class HeldLease(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    lease_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+        lease_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "lease_id", b"lease_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldLease: _TypeAlias = HeldLease  # noqa: Y015
+
+@_typing.final
+class DrainTrainerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINER_ID_FIELD_NUMBER: _builtins.int
+    UNDO_FIELD_NUMBER: _builtins.int
+    trainer_id: _builtins.str
+    undo: _builtins.bool
+    def __init__(
+        self,
+        *,
+        trainer_id: _builtins.str = ...,
+        undo: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trainer_id", b"trainer_id", "undo", b"undo"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainTrainerRequest: _TypeAlias = DrainTrainerRequest  # noqa: Y015
+
+@_typing.final
+class DrainTrainerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldLease]:
+        """that it still works on"""
+
+    def __init__(
+        self,
+        *,
+        leases: _abc.Iterable[Global___HeldLease] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leases", b"leases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainTrainerResponse: _TypeAlias = DrainTrainerResponse  # noqa: Y015
+
+@_typing.final
 class GetJobRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -705,18 +1092,24 @@ class JobSummary(_message.Message):
     EDGES_DONE_FIELD_NUMBER: _builtins.int
     EDGES_TOTAL_FIELD_NUMBER: _builtins.int
     LIVE_LEASES_FIELD_NUMBER: _builtins.int
+    BUCKETS_SKIPPED_FIELD_NUMBER: _builtins.int
+    BUCKETS_QUARANTINED_FIELD_NUMBER: _builtins.int
     job: _builtins.str
     status: Global___JobStatus.ValueType
     epoch: _builtins.int
-    """epochs completed by every bucket"""
+    """epochs that are behind every bucket"""
     num_epochs: _builtins.int
     buckets_done: _builtins.int
-    """bucket epochs committed, of all epochs"""
+    """bucket epochs committed or skipped, of all epochs"""
     buckets_total: _builtins.int
     edges_done: _builtins.int
-    """committed edges plus those of live leases"""
+    """of `buckets_done`, plus those trained under live leases"""
     edges_total: _builtins.int
     live_leases: _builtins.int
+    buckets_skipped: _builtins.int
+    """bucket epochs that were given up"""
+    buckets_quarantined: _builtins.int
+    """buckets that were skipped in their last epoch"""
     def __init__(
         self,
         *,
@@ -729,10 +1122,12 @@ class JobSummary(_message.Message):
         edges_done: _builtins.int = ...,
         edges_total: _builtins.int = ...,
         live_leases: _builtins.int = ...,
+        buckets_skipped: _builtins.int = ...,
+        buckets_quarantined: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets_done", b"buckets_done", "buckets_total", b"buckets_total", "edges_done", b"edges_done", "edges_total", b"edges_total", "epoch", b"epoch", "job", b"job", "live_leases", b"live_leases", "num_epochs", b"num_epochs", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets_done", b"buckets_done", "buckets_quarantined", b"buckets_quarantined", "buckets_skipped", b"buckets_skipped", "buckets_total", b"buckets_total", "edges_done", b"edges_done", "edges_total", b"edges_total", "epoch", b"epoch", "job", b"job", "live_leases", b"live_leases", "num_epochs", b"num_epochs", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -69,6 +69,41 @@ class LockServerStub:
                 request_serializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreRequest.SerializeToString,
                 response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreResponse.FromString,
                 _registered_method=True)
+        self.Pause = channel.unary_unary(
+                '/graphbed.v1.LockServer/Pause',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.PauseRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.PauseResponse.FromString,
+                _registered_method=True)
+        self.Resume = channel.unary_unary(
+                '/graphbed.v1.LockServer/Resume',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.ResumeRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.ResumeResponse.FromString,
+                _registered_method=True)
+        self.RevokeLease = channel.unary_unary(
+                '/graphbed.v1.LockServer/RevokeLease',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.RevokeLeaseRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.RevokeLeaseResponse.FromString,
+                _registered_method=True)
+        self.ListBuckets = channel.unary_unary(
+                '/graphbed.v1.LockServer/ListBuckets',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.ListBucketsRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.ListBucketsResponse.FromString,
+                _registered_method=True)
+        self.Unquarantine = channel.unary_unary(
+                '/graphbed.v1.LockServer/Unquarantine',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.UnquarantineRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.UnquarantineResponse.FromString,
+                _registered_method=True)
+        self.ListTrainers = channel.unary_unary(
+                '/graphbed.v1.LockServer/ListTrainers',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.ListTrainersRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.ListTrainersResponse.FromString,
+                _registered_method=True)
+        self.DrainTrainer = channel.unary_unary(
+                '/graphbed.v1.LockServer/DrainTrainer',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.DrainTrainerRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.DrainTrainerResponse.FromString,
+                _registered_method=True)
         self.GetJob = channel.unary_unary(
                 '/graphbed.v1.LockServer/GetJob',
                 request_serializer=graphbed_dot_v1_dot_lockserver__pb2.GetJobRequest.SerializeToString,
@@ -93,7 +128,8 @@ class LockServerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Renew(self, request, context):
-        """Proves that the trainer lives and moves on. Sent every ttl/3.
+        """Proves that the trainer lives and moves on. Sent every ttl/3. A lease whose progress stays the same for too long
+        is ended though it is renewed, unless its phase is PHASE_WAITING.
         Errors: ABORTED LEASE_LOST: the lease is not the caller's any more; drop the work and acquire anew.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -142,6 +178,65 @@ class LockServerServicer:
         Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
         FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
         UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Pause(self, request, context):
+        """Grants no more leases of a job; those that live may commit. A paused job may be paused again.
+        Errors: NOT_FOUND JOB_UNKNOWN.
+        FAILED_PRECONDITION JOB_ENDED: it is completed or cancelled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Resume(self, request, context):
+        """Lets a paused job run on, its buckets' failures forgotten. A running job may be resumed again.
+        Errors: NOT_FOUND JOB_UNKNOWN.
+        FAILED_PRECONDITION JOB_ENDED: it is completed or cancelled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeLease(self, request, context):
+        """Ends one lease; its buckets are due at once and have failed nothing.
+        Errors: ABORTED LEASE_LOST: no such lease lives.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBuckets(self, request, context):
+        """The buckets of a job that failed since their last commit, or were skipped in an epoch.
+        Errors: NOT_FOUND JOB_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Unquarantine(self, request, context):
+        """Makes quarantined buckets due again in the epoch that skipped them; a completed job runs on.
+        Errors: NOT_FOUND JOB_UNKNOWN.
+        INVALID_ARGUMENT BAD_INPUT: the bucket is not quarantined.
+        FAILED_PRECONDITION JOB_ENDED: the job was cancelled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrainers(self, request, context):
+        """The trainers that the jobs remember.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainTrainer(self, request, context):
+        """Gives a trainer no new lease, of whatever job; it finishes the one it has. Or takes that back.
+        Errors: NOT_FOUND TRAINER_UNKNOWN: no job that has not ended has seen it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,6 +292,41 @@ def add_LockServerServicer_to_server(servicer, server):
                     servicer.Restore,
                     request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreRequest.FromString,
                     response_serializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreResponse.SerializeToString,
+            ),
+            'Pause': grpc.unary_unary_rpc_method_handler(
+                    servicer.Pause,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.PauseRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.PauseResponse.SerializeToString,
+            ),
+            'Resume': grpc.unary_unary_rpc_method_handler(
+                    servicer.Resume,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.ResumeRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.ResumeResponse.SerializeToString,
+            ),
+            'RevokeLease': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeLease,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.RevokeLeaseRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.RevokeLeaseResponse.SerializeToString,
+            ),
+            'ListBuckets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBuckets,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.ListBucketsRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.ListBucketsResponse.SerializeToString,
+            ),
+            'Unquarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.Unquarantine,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.UnquarantineRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.UnquarantineResponse.SerializeToString,
+            ),
+            'ListTrainers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrainers,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.ListTrainersRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.ListTrainersResponse.SerializeToString,
+            ),
+            'DrainTrainer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainTrainer,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.DrainTrainerRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.DrainTrainerResponse.SerializeToString,
             ),
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
@@ -398,6 +528,195 @@ class LockServer:
             '/graphbed.v1.LockServer/Restore',
             graphbed_dot_v1_dot_lockserver__pb2.RestoreRequest.SerializeToString,
             graphbed_dot_v1_dot_lockserver__pb2.RestoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Pause(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/Pause',
+            graphbed_dot_v1_dot_lockserver__pb2.PauseRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.PauseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Resume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/Resume',
+            graphbed_dot_v1_dot_lockserver__pb2.ResumeRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.ResumeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeLease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/RevokeLease',
+            graphbed_dot_v1_dot_lockserver__pb2.RevokeLeaseRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.RevokeLeaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBuckets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/ListBuckets',
+            graphbed_dot_v1_dot_lockserver__pb2.ListBucketsRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.ListBucketsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Unquarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/Unquarantine',
+            graphbed_dot_v1_dot_lockserver__pb2.UnquarantineRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.UnquarantineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrainers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/ListTrainers',
+            graphbed_dot_v1_dot_lockserver__pb2.ListTrainersRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.ListTrainersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainTrainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/DrainTrainer',
+            graphbed_dot_v1_dot_lockserver__pb2.DrainTrainerRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.DrainTrainerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,7 +36,8 @@ class LockServerStub:
     Errors: UNAVAILABLE STORE_UNAVAILABLE: the state store or object store does not answer; try again.
     """
     Renew: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.RenewRequest, _lockserver_pb2.RenewResponse]
-    """Proves that the trainer lives and moves on. Sent every ttl/3.
+    """Proves that the trainer lives and moves on. Sent every ttl/3. A lease whose progress stays the same for too long
+    is ended though it is renewed, unless its phase is PHASE_WAITING.
     Errors: ABORTED LEASE_LOST: the lease is not the caller's any more; drop the work and acquire anew.
     """
     Commit: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.CommitRequest, _lockserver_pb2.CommitResponse]
@@ -66,6 +67,36 @@ class LockServerStub:
             FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
             UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
     """
+    Pause: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.PauseRequest, _lockserver_pb2.PauseResponse]
+    """Grants no more leases of a job; those that live may commit. A paused job may be paused again.
+    Errors: NOT_FOUND JOB_UNKNOWN.
+            FAILED_PRECONDITION JOB_ENDED: it is completed or cancelled.
+    """
+    Resume: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.ResumeRequest, _lockserver_pb2.ResumeResponse]
+    """Lets a paused job run on, its buckets' failures forgotten. A running job may be resumed again.
+    Errors: NOT_FOUND JOB_UNKNOWN.
+            FAILED_PRECONDITION JOB_ENDED: it is completed or cancelled.
+    """
+    RevokeLease: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.RevokeLeaseRequest, _lockserver_pb2.RevokeLeaseResponse]
+    """Ends one lease; its buckets are due at once and have failed nothing.
+    Errors: ABORTED LEASE_LOST: no such lease lives.
+    """
+    ListBuckets: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.ListBucketsRequest, _lockserver_pb2.ListBucketsResponse]
+    """The buckets of a job that failed since their last commit, or were skipped in an epoch.
+    Errors: NOT_FOUND JOB_UNKNOWN.
+    """
+    Unquarantine: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.UnquarantineRequest, _lockserver_pb2.UnquarantineResponse]
+    """Makes quarantined buckets due again in the epoch that skipped them; a completed job runs on.
+    Errors: NOT_FOUND JOB_UNKNOWN.
+            INVALID_ARGUMENT BAD_INPUT: the bucket is not quarantined.
+            FAILED_PRECONDITION JOB_ENDED: the job was cancelled.
+    """
+    ListTrainers: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.ListTrainersRequest, _lockserver_pb2.ListTrainersResponse]
+    """The trainers that the jobs remember."""
+    DrainTrainer: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.DrainTrainerRequest, _lockserver_pb2.DrainTrainerResponse]
+    """Gives a trainer no new lease, of whatever job; it finishes the one it has. Or takes that back.
+    Errors: NOT_FOUND TRAINER_UNKNOWN: no job that has not ended has seen it.
+    """
     GetJob: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.GetJobRequest, _lockserver_pb2.GetJobResponse]
     """Errors: NOT_FOUND JOB_UNKNOWN."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.ListJobsRequest, _lockserver_pb2.ListJobsResponse]
@@ -78,7 +109,8 @@ class LockServerAsyncStub(LockServerStub):
     Errors: UNAVAILABLE STORE_UNAVAILABLE: the state store or object store does not answer; try again.
     """
     Renew: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.RenewRequest, _lockserver_pb2.RenewResponse]  # type: ignore[assignment]
-    """Proves that the trainer lives and moves on. Sent every ttl/3.
+    """Proves that the trainer lives and moves on. Sent every ttl/3. A lease whose progress stays the same for too long
+    is ended though it is renewed, unless its phase is PHASE_WAITING.
     Errors: ABORTED LEASE_LOST: the lease is not the caller's any more; drop the work and acquire anew.
     """
     Commit: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.CommitRequest, _lockserver_pb2.CommitResponse]  # type: ignore[assignment]
@@ -108,6 +140,36 @@ class LockServerAsyncStub(LockServerStub):
             FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
             UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
     """
+    Pause: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.PauseRequest, _lockserver_pb2.PauseResponse]  # type: ignore[assignment]
+    """Grants no more leases of a job; those that live may commit. A paused job may be paused again.
+    Errors: NOT_FOUND JOB_UNKNOWN.
+            FAILED_PRECONDITION JOB_ENDED: it is completed or cancelled.
+    """
+    Resume: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.ResumeRequest, _lockserver_pb2.ResumeResponse]  # type: ignore[assignment]
+    """Lets a paused job run on, its buckets' failures forgotten. A running job may be resumed again.
+    Errors: NOT_FOUND JOB_UNKNOWN.
+            FAILED_PRECONDITION JOB_ENDED: it is completed or cancelled.
+    """
+    RevokeLease: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.RevokeLeaseRequest, _lockserver_pb2.RevokeLeaseResponse]  # type: ignore[assignment]
+    """Ends one lease; its buckets are due at once and have failed nothing.
+    Errors: ABORTED LEASE_LOST: no such lease lives.
+    """
+    ListBuckets: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.ListBucketsRequest, _lockserver_pb2.ListBucketsResponse]  # type: ignore[assignment]
+    """The buckets of a job that failed since their last commit, or were skipped in an epoch.
+    Errors: NOT_FOUND JOB_UNKNOWN.
+    """
+    Unquarantine: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.UnquarantineRequest, _lockserver_pb2.UnquarantineResponse]  # type: ignore[assignment]
+    """Makes quarantined buckets due again in the epoch that skipped them; a completed job runs on.
+    Errors: NOT_FOUND JOB_UNKNOWN.
+            INVALID_ARGUMENT BAD_INPUT: the bucket is not quarantined.
+            FAILED_PRECONDITION JOB_ENDED: the job was cancelled.
+    """
+    ListTrainers: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.ListTrainersRequest, _lockserver_pb2.ListTrainersResponse]  # type: ignore[assignment]
+    """The trainers that the jobs remember."""
+    DrainTrainer: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.DrainTrainerRequest, _lockserver_pb2.DrainTrainerResponse]  # type: ignore[assignment]
+    """Gives a trainer no new lease, of whatever job; it finishes the one it has. Or takes that back.
+    Errors: NOT_FOUND TRAINER_UNKNOWN: no job that has not ended has seen it.
+    """
     GetJob: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.GetJobRequest, _lockserver_pb2.GetJobResponse]  # type: ignore[assignment]
     """Errors: NOT_FOUND JOB_UNKNOWN."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.ListJobsRequest, _lockserver_pb2.ListJobsResponse]  # type: ignore[assignment]
@@ -129,7 +191,8 @@ class LockServerServicer(metaclass=_abc_1.ABCMeta):
         request: _lockserver_pb2.RenewRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lockserver_pb2.RenewResponse, _abc.Awaitable[_lockserver_pb2.RenewResponse]]:
-        """Proves that the trainer lives and moves on. Sent every ttl/3.
+        """Proves that the trainer lives and moves on. Sent every ttl/3. A lease whose progress stays the same for too long
+        is ended though it is renewed, unless its phase is PHASE_WAITING.
         Errors: ABORTED LEASE_LOST: the lease is not the caller's any more; drop the work and acquire anew.
         """
 
@@ -188,6 +251,78 @@ class LockServerServicer(metaclass=_abc_1.ABCMeta):
         Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
                 FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
                 UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
+        """
+
+    @_abc_1.abstractmethod
+    def Pause(
+        self,
+        request: _lockserver_pb2.PauseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.PauseResponse, _abc.Awaitable[_lockserver_pb2.PauseResponse]]:
+        """Grants no more leases of a job; those that live may commit. A paused job may be paused again.
+        Errors: NOT_FOUND JOB_UNKNOWN.
+                FAILED_PRECONDITION JOB_ENDED: it is completed or cancelled.
+        """
+
+    @_abc_1.abstractmethod
+    def Resume(
+        self,
+        request: _lockserver_pb2.ResumeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.ResumeResponse, _abc.Awaitable[_lockserver_pb2.ResumeResponse]]:
+        """Lets a paused job run on, its buckets' failures forgotten. A running job may be resumed again.
+        Errors: NOT_FOUND JOB_UNKNOWN.
+                FAILED_PRECONDITION JOB_ENDED: it is completed or cancelled.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeLease(
+        self,
+        request: _lockserver_pb2.RevokeLeaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.RevokeLeaseResponse, _abc.Awaitable[_lockserver_pb2.RevokeLeaseResponse]]:
+        """Ends one lease; its buckets are due at once and have failed nothing.
+        Errors: ABORTED LEASE_LOST: no such lease lives.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBuckets(
+        self,
+        request: _lockserver_pb2.ListBucketsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.ListBucketsResponse, _abc.Awaitable[_lockserver_pb2.ListBucketsResponse]]:
+        """The buckets of a job that failed since their last commit, or were skipped in an epoch.
+        Errors: NOT_FOUND JOB_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def Unquarantine(
+        self,
+        request: _lockserver_pb2.UnquarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.UnquarantineResponse, _abc.Awaitable[_lockserver_pb2.UnquarantineResponse]]:
+        """Makes quarantined buckets due again in the epoch that skipped them; a completed job runs on.
+        Errors: NOT_FOUND JOB_UNKNOWN.
+                INVALID_ARGUMENT BAD_INPUT: the bucket is not quarantined.
+                FAILED_PRECONDITION JOB_ENDED: the job was cancelled.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTrainers(
+        self,
+        request: _lockserver_pb2.ListTrainersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.ListTrainersResponse, _abc.Awaitable[_lockserver_pb2.ListTrainersResponse]]:
+        """The trainers that the jobs remember."""
+
+    @_abc_1.abstractmethod
+    def DrainTrainer(
+        self,
+        request: _lockserver_pb2.DrainTrainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.DrainTrainerResponse, _abc.Awaitable[_lockserver_pb2.DrainTrainerResponse]]:
+        """Gives a trainer no new lease, of whatever job; it finishes the one it has. Or takes that back.
+        Errors: NOT_FOUND TRAINER_UNKNOWN: no job that has not ended has seen it.
         """
 
     @_abc_1.abstractmethod

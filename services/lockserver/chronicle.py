@@ -42,6 +42,10 @@ def _facts(delta: Delta, known: Mapping[str, TrainerRecord]) -> dict[str, Any]:
             for partition, receipt in delta.pointers.items()
         ],
         "done": [[bucket.lhs, bucket.rhs, epochs] for bucket, epochs in delta.done.items()],
+        "skipped": [
+            [bucket.lhs, bucket.rhs, list(skipped.epochs) if skipped else []]
+            for bucket, skipped in delta.skipped.items()
+        ],
         "committed": [record.lease_id for record in delta.commits.values() if record is not None],
         "answers": [
             [trainer, reply.kind.value, reply.request_id]

@@ -2,15 +2,26 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from graphbed.errors import StateCorrupt, StateTooNew
 from graphbed.graph.partition import Bucket, Partition
-from graphbed.storage.manifest import CommitRecord, EpochTotals
+from graphbed.storage.manifest import CommitRecord, EpochTotals, SkippedBucket
 from graphbed.storage.receipt import Receipt
-from services.lockserver.state import FORMAT, Beat, Delta, Header, JobState, Lease, SealedDelta, TrainerRecord
+from services.lockserver.state import (
+    FORMAT,
+    Beat,
+    Delta,
+    Failures,
+    Header,
+    JobState,
+    Lease,
+    SealedDelta,
+    TrainerRecord,
+)
 
 HEADER = "header"
 
@@ -50,6 +61,9 @@ _TABLES = (
     _Table("commits", TypeAdapter(CommitRecord), int),
     _Table("deltas", TypeAdapter(SealedDelta), int),
     _Table("epochs", TypeAdapter(EpochTotals), int),
+    _Table("failures", TypeAdapter(Failures), _read_bucket),
+    _Table("skipped", TypeAdapter(SkippedBucket), _read_bucket),
+    _Table("draining", TypeAdapter(bool), str),
 )
 _BY_NAME = {table.name: table for table in _TABLES}
 
@@ -88,4 +102,5 @@ def _read_header(text: str, *, job: str, address: str) -> Header:
     found = json.loads(text)["format"]
     if found > FORMAT:
         raise StateTooNew(job=job, address=address, format=found, known=FORMAT)
-    return _HEADER.validate_json(text)
+    # From now on it is a state of this version: one that knows less must not write to it.
+    return replace(_HEADER.validate_json(text), format=FORMAT)

@@ -9,7 +9,7 @@ from graphbed.errors import ConfigDiffers, JobUnknown, ObjectMissing
 from graphbed.storage import layout
 from graphbed.storage.graph_document import read_graph_and_sha256
 from graphbed.storage.manifest import Manifest
-from graphbed.storage.objects import ObjectStore
+from graphbed.storage.objects import ObjectStore, sha256_hex
 from services.lockserver.plan import Plan
 from services.lockserver.state import Header
 
@@ -23,6 +23,11 @@ class JobContext:
     """As it was submitted."""
     graph_sha256: str
     plan: Plan
+
+    @property
+    def document_sha256(self) -> str:
+        """SHA-256 of the configuration as it was submitted."""
+        return sha256_hex(self.config_yaml.encode())
 
     @classmethod
     def from_yaml(cls, store: ObjectStore, text: str, *, source: str) -> Self:

@@ -12,7 +12,7 @@ from graphbed.storage.receipt import Receipt
 from services.lockserver import transitions
 from services.lockserver.context import JobContext
 from services.lockserver.jobs import JobTable
-from services.lockserver.lifecycle import cancel, extend, is_recorded
+from services.lockserver.lifecycle import extend
 from services.lockserver.manifests import ManifestWriter
 from services.lockserver.metrics import LockServerMetrics
 from services.lockserver.scheduler import NoWork
@@ -41,7 +41,7 @@ class Waiting:
     """No lease now; ask again after `retry_after_seconds`."""
 
     reason: NoWork
-    """NOTHING_DUE: no job runs that has work left."""
+    """NOTHING_DUE: no job runs that has work left. DRAINING: never ask again."""
     retry_after_seconds: float
 
 
@@ -78,9 +78,8 @@ class Coordinator:
         self._only_job = only_job
 
     def acquire(self, *, trainer: str, request_id: str) -> Granted | Waiting:
-        """Work of the running job with the fewest live leases that has any for this trainer, or how long to wait.
+        """Work of the first job in turn that has any for this trainer, or how long to wait.
 
-        A job whose leases fail comes last: it never has many live ones, and would be given to every trainer first.
         The same request id gets the same grant. A new one voids what the trainer still holds, in whatever job.
         """
         found = [
@@ -92,19 +91,20 @@ class Coordinator:
             repeated = state.reply_to(trainer, RequestKind.ACQUIRE, request_id)
             if repeated is not None and repeated.lease is not None:
                 return _granted(context, repeated.lease)
-        running = [entry for entry in found if entry[1].header.status is Status.RUNNING]
-        running.sort(key=lambda entry: (entry[1].header.failing, len(entry[1].leases), entry[0].config.job))
         reasons = []
         granted = None
-        for context, state in running:
-            if granted is None:
+        draining = any(trainer in state.draining for _, state in found)
+        for context, state in sorted(found, key=lambda entry: _turn(*entry)):
+            if state.header.status is Status.RUNNING and granted is None and not draining:
                 answer = self._acquire_of(context, trainer=trainer, request_id=request_id)
                 if isinstance(answer, NoWork):
                     reasons.append(answer)
                 else:
                     granted = _granted(context, answer)
             elif state.leases_of(trainer):
-                self._jobs.update(context.config.job, lambda now: transitions.void_leases(now, now.leases_of(trainer)))
+                self._forget(context, trainer)
+        if draining:
+            reasons.append(NoWork.DRAINING)
         self._metrics.grants.labels("granted" if granted else "wait").inc()
         return granted or _waiting(reasons)
 
@@ -149,12 +149,13 @@ class Coordinator:
             log.info("lease committed", job=job, lease=done.lease_id, trainer=trainer, edges=done.edges)
 
     def release(self, *, trainer: str, request_id: str, lease_id: str, reason: str, failure: str) -> None:
-        """Take a lease back; `failure`, unless empty, is shown to people. Raises LeaseLost."""
+        """Take a lease back; `failure`, unless empty, counts and is shown to people. Raises LeaseLost."""
         job = self._job_of(lease_id, trainer, RequestKind.RELEASE, request_id)
+        plan = self._jobs.context(job).plan
         new = self._jobs.update(
             job,
             lambda state: transitions.release(
-                state, trainer=trainer, request_id=request_id, lease_id=lease_id, failure=failure
+                state, plan, trainer=trainer, request_id=request_id, lease_id=lease_id, failure=failure
             ),
         )
         if new:
@@ -172,24 +173,19 @@ class Coordinator:
         context = JobContext.from_yaml(self._store, config_yaml, source="the job")
         job = context.config.job
         created = self._jobs.submit(context)
-        self._jobs.update(job, lambda state: extend(state, context.plan, context.config.num_epochs))
-        self._record(job)
+        self._jobs.update(
+            job,
+            lambda state: extend(
+                state, context.plan, context.config.num_epochs, document_sha256=context.document_sha256
+            ),
+        )
+        self._manifests.record(job)
         log.info("job submitted", job=job, created=created)
         return job, created
-
-    def cancel(self, job: str) -> None:
-        """End a job for good; its leases are void. It is in a manifest on return. Raises JobUnknown."""
-        if self._jobs.update(job, cancel):
-            log.info("job cancelled", job=job)
-        self._record(job)
 
     def restore(self, job: str, sequence: int) -> Manifest:
         """Go back to an older manifest in a new generation; return the new manifest. Raises as JobTable.restore."""
         return self._jobs.restore(job, sequence)
-
-    def revoke_all(self, job: str) -> None:
-        """End all leases of a job, for whoever knows that no trainer lives. Raises JobUnknown."""
-        self._jobs.update(job, lambda state: transitions.void_leases(state, list(state.leases)))
 
     def get_job(self, job: str) -> tuple[JobContext, JobState]:
         """A job and its current state. Raises JobUnknown."""
@@ -236,10 +232,18 @@ class Coordinator:
                 return context.config.job
         raise LeaseLost(lease=lease_id)
 
-    def _record(self, job: str) -> None:
-        state = self._jobs.current(job)
-        if state.header.manifest_sequence == 0 or not is_recorded(state):
-            self._manifests.write(job)
+    def _forget(self, context: JobContext, trainer: str) -> None:
+        self._jobs.update(context.config.job, lambda state: transitions.forget(state, context.plan, trainer))
+
+
+def _turn(context: JobContext, state: JobState) -> tuple[float, float, str]:
+    """Whose turn it is; lower comes first.
+
+    The highest priority, then the fewest live leases for its share. A lease that failed counts as live until the next
+    commit: a job that only fails never has many live ones, and would be given to every trainer first.
+    """
+    config = context.config
+    return -config.priority, (len(state.leases) + state.header.failed_in_a_row) / config.share, config.job
 
 
 def _granted(context: JobContext, lease: Lease) -> Granted:
@@ -252,7 +256,7 @@ def _granted(context: JobContext, lease: Lease) -> Granted:
 
 
 def _waiting(reasons: Sequence[NoWork]) -> Waiting:
-    for reason in (NoWork.PARTITIONS_BUSY, NoWork.FIRST_EPOCH):
+    for reason in (NoWork.DRAINING, NoWork.PARTITIONS_BUSY, NoWork.FIRST_EPOCH, NoWork.TRAINERS_ENOUGH):
         if reason in reasons:
             return Waiting(reason=reason, retry_after_seconds=RETRY_BUSY_SECONDS)
     return Waiting(reason=NoWork.NOTHING_DUE, retry_after_seconds=RETRY_NO_JOB_SECONDS)

@@ -8,38 +8,55 @@ from graphbed.clock import Clock
 from graphbed.errors import GraphbedError
 from services.lockserver.jobs import JobTable
 from services.lockserver.metrics import LockServerMetrics
-from services.lockserver.transitions import expire
+from services.lockserver.state import Beat, Progress
+from services.lockserver.transitions import expire, stall, standing
 from services.lockserver.watch import LeaseWatch, Watched
 
 log = logs.get_logger("graphbed.lockserver")
 
 
 class Expiry:
-    """Ends the leases of trainers that fell silent."""
+    """Ends the leases of trainers that fell silent or get nowhere."""
 
     def __init__(self, *, jobs: JobTable, clock: Clock, metrics: LockServerMetrics) -> None:
         self._jobs = jobs
         self._clock = clock
         self._metrics = metrics
-        self._watch = LeaseWatch()
+        self._silence: LeaseWatch[int] = LeaseWatch()
+        self._standstill: LeaseWatch[Progress | Beat] = LeaseWatch()
 
     def tick(self) -> None:
         """Look at all live leases once."""
-        watched = []
+        renewed, moved = [], []
         job_of = {}
         for context, state in self._jobs.usable():
             job = context.config.job
-            ttl = context.config.lease.ttl_seconds
+            lease_config = context.config.lease
             for lease_id, beat in state.beats.items():
                 job_of[lease_id] = job
-                watched.append(Watched(lease_id=lease_id, renewals=beat.renewals, ttl_seconds=ttl))
-        for lease in self._watch.look(watched, self._clock.monotonic()):
-            self._end(job_of[lease.lease_id], lease)
+                renewed.append(
+                    Watched(lease_id=lease_id, mark=beat.renewals, patience_seconds=lease_config.ttl_seconds)
+                )
+                moved.append(
+                    Watched(lease_id=lease_id, mark=standing(beat), patience_seconds=lease_config.stall_seconds)
+                )
+        now = self._clock.monotonic()
+        for silent in self._silence.look(renewed, now):
+            self._end_silent(job_of[silent.lease_id], silent)
+        for stalled in self._standstill.look(moved, now):
+            self._end_stalled(job_of[stalled.lease_id], stalled)
 
-    def _end(self, job: str, lease: Watched) -> None:
-        if self._jobs.update(job, lambda state: expire(state, lease.lease_id, lease.renewals)):
+    def _end_silent(self, job: str, lease: Watched[int]) -> None:
+        plan = self._jobs.context(job).plan
+        if self._jobs.update(job, lambda state: expire(state, plan, lease.lease_id, lease.mark)):
             self._metrics.expirations.inc()
-            log.warning("lease expired", job=job, lease=lease.lease_id, ttl_seconds=lease.ttl_seconds)
+            log.warning("lease expired", job=job, lease=lease.lease_id, ttl_seconds=lease.patience_seconds)
+
+    def _end_stalled(self, job: str, lease: Watched[Progress | Beat]) -> None:
+        plan = self._jobs.context(job).plan
+        if self._jobs.update(job, lambda state: stall(state, plan, lease.lease_id, lease.mark)):
+            self._metrics.stalls.inc()
+            log.warning("lease stalled", job=job, lease=lease.lease_id, stall_seconds=lease.patience_seconds)
 
 
 class Repeater:

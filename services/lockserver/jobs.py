@@ -20,9 +20,9 @@ from graphbed.errors import (
 from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import ObjectStore
 from services.lockserver.context import JobContext
-from services.lockserver.live_states import LiveStates
+from services.lockserver.live_states import Held, LiveStates
 from services.lockserver.metrics import LockServerMetrics
-from services.lockserver.state import Delta, JobState, Status
+from services.lockserver.state import Delta, JobState
 from services.lockserver.state_store import StateStore
 from services.lockserver.submission import write_document
 from services.lockserver.transitions import Outcome
@@ -107,7 +107,7 @@ class JobTable:
     def current(self, job: str) -> JobState:
         """The state as the state store has it now. Raises JobUnknown, or what makes the job unusable."""
         with self._lock(job):
-            return self._states.current(self.context(job)).state
+            return self._current(job).state
 
     def usable(self, *, running: bool = False) -> Iterator[tuple[JobContext, JobState]]:
         """The jobs and their current states; one that cannot be used is logged and left out.
@@ -116,7 +116,7 @@ class JobTable:
         """
         for job in self.names():
             known = self._states.remembered(job)
-            ended = known is not None and known.header.status is not Status.RUNNING
+            ended = known is not None and known.header.status.has_ended
             try:
                 state = known if running and ended and known else self.current(job)
                 context = self.context(job)
@@ -140,7 +140,7 @@ class JobTable:
         """
         with self._lock(job):
             for _ in range(ATTEMPTS):
-                held = self._states.current(self.context(job))
+                held = self._current(job)
                 outcome = transition(held.state)
                 if outcome.delta is None or self._states.apply(job, held, outcome.delta):
                     return outcome.answer
@@ -182,6 +182,15 @@ class JobTable:
         complaints = list(self._complaints.values())
         reasons = (StateTooNew, ObjectTooNew, GenerationOld)
         return next((error for error in complaints if isinstance(error, reasons)), None)
+
+    def _current(self, job: str) -> Held:
+        before = self._states.remembered(job)
+        held = self._states.current(self.context(job))
+        if before is not None and before.header.document_sha256 != held.state.header.document_sha256:
+            # Submitted again at another lock server, which wrote the document before it changed the state.
+            del self._contexts[job]
+            self.context(job)
+        return held
 
     def _lock(self, job: str) -> threading.RLock:
         with self._guard:

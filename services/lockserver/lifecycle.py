@@ -1,8 +1,8 @@
-"""The life of a job: how its state begins, is restored, runs longer, is cancelled, and takes note of its manifests."""
+"""The life of a job: how its state begins, is restored, pauses, runs on, ends, and takes note of its manifests."""
 
 from dataclasses import replace
 
-from graphbed.errors import ManifestForeign
+from graphbed.errors import InputError, JobEnded, ManifestForeign
 from graphbed.graph.partition import Bucket
 from graphbed.storage.manifest import (
     BucketProgress,
@@ -13,6 +13,7 @@ from graphbed.storage.manifest import (
     StoredVersion,
 )
 from graphbed.storage.receipt import Receipt
+from services.lockserver.failures import lifted, quarantined
 from services.lockserver.plan import Plan
 from services.lockserver.state import Delta, Header, JobState, SealedDelta, Status
 
@@ -55,31 +56,78 @@ def restored(plan: Plan, manifest: Manifest, sha256: str, *, num_epochs: int) ->
         done=done,
         deltas=deltas,
         epochs={totals.epoch: totals for totals in manifest.epochs},
+        skipped={entry.bucket: entry for entry in manifest.skipped},
     )
     if header.status is Status.COMPLETED and completed_epochs(plan, state) < num_epochs:
         return replace(state, header=replace(header, status=Status.RUNNING))
     return state
 
 
-def extend(state: JobState, plan: Plan, num_epochs: int) -> Delta | None:
-    """Let the job run for more epochs; a completed one runs on. None if it runs that long already."""
+def extend(state: JobState, plan: Plan, num_epochs: int, *, document_sha256: str = "") -> Delta | None:
+    """Note that the job was submitted again, with these epochs and that document; a completed one may run on.
+
+    None if there is nothing new.
+    """
     header = state.header
-    if num_epochs <= header.num_epochs:
+    changed = replace(
+        header,
+        num_epochs=max(num_epochs, header.num_epochs),
+        document_sha256=document_sha256 or header.document_sha256,
+    )
+    if header.status is Status.COMPLETED and num_epochs > header.num_epochs and plan.edges:
+        changed = replace(changed, status=Status.RUNNING)
+    return Delta(header=changed) if changed != header else None
+
+
+def pause(state: JobState, job: str) -> Delta | None:
+    """Grant no more leases of the job; those that live may commit. None if it is paused. Raises JobEnded."""
+    return _switched(state, job, Status.PAUSED)
+
+
+def resume(state: JobState, job: str) -> Delta | None:
+    """Let a paused job run on, its failures forgotten. None if it runs. Raises JobEnded."""
+    delta = _switched(state, job, Status.RUNNING)
+    return replace(delta, failures=dict.fromkeys(state.failures)) if delta else None
+
+
+def unquarantine(state: JobState, job: str, bucket: Bucket | None) -> Delta | None:
+    """Make a quarantined bucket, or all of them, due again in the epoch that skipped it; a completed job runs on.
+
+    What is leased in its next epoch already stays as it is. None if there is nothing to do. Raises InputError for a
+    bucket that is not quarantined, JobEnded if the job was cancelled.
+    """
+    header = state.header
+    if header.status is Status.CANCELLED:
+        raise JobEnded(job=job, status=header.status)
+    leased = {held for lease in state.leases.values() for held in lease.buckets}
+    found = [other for other in quarantined(state) if other not in leased]
+    if bucket is not None:
+        if bucket not in found:
+            raise InputError(what=f"bucket {bucket} of {job} is not quarantined; `graphbed buckets list` shows those")
+        found = [bucket]
+    if not found:
         return None
-    runs_on = header.status is Status.COMPLETED and bool(plan.edges)
-    return Delta(header=replace(header, num_epochs=num_epochs, status=Status.RUNNING if runs_on else header.status))
+    runs_on = header.status is Status.COMPLETED
+    return replace(lifted(state, found), header=replace(header, status=Status.RUNNING if runs_on else header.status))
+
+
+def _switched(state: JobState, job: str, status: Status) -> Delta | None:
+    header = state.header
+    if header.status.has_ended:
+        raise JobEnded(job=job, status=header.status)
+    return None if header.status is status else Delta(header=replace(header, status=status, failed_in_a_row=0))
 
 
 def cancel(state: JobState) -> Delta | None:
     """End the job and void its leases. None if it has ended already."""
-    if state.header.status is not Status.RUNNING:
+    if state.header.status.has_ended:
         return None
     gone: dict[str, None] = dict.fromkeys(state.leases)
     return Delta(header=replace(state.header, status=Status.CANCELLED), leases=gone, beats=gone)
 
 
 def completed_epochs(plan: Plan, state: JobState) -> int:
-    """Epochs completed by every bucket."""
+    """Epochs that are behind every bucket."""
     if len(state.done) < len(plan.edges):
         return 0
     return min(state.done.values(), default=state.header.num_epochs)
@@ -135,6 +183,7 @@ def next_manifest(
         ),
         epochs=tuple(state.epochs[epoch] for epoch in sorted(state.epochs)),
         commits=state.commits_in_order(),
+        skipped=tuple(state.skipped[bucket] for bucket in sorted(state.skipped)),
     )
 
 

@@ -90,6 +90,12 @@ class ManifestWriter:
             except GraphbedError as error:
                 log.warning("last manifest not written", job=job, error=str(error))
 
+    def record(self, job: str) -> None:
+        """Write a manifest unless the newest tells everything that was committed, and the job's status."""
+        state = self._jobs.current(job)
+        if state.header.manifest_sequence == 0 or not is_recorded(state):
+            self.write(job)
+
     def write(self, job: str, *, compact: bool = True) -> Manifest:
         """Write the next manifest of the job and note it in its state.
 

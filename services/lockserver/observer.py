@@ -2,7 +2,9 @@
 
 import math
 
+from graphbed import logs
 from graphbed.clock import Clock
+from graphbed.graph.partition import Bucket
 from services.lockserver.context import JobContext
 from services.lockserver.jobs import JobTable
 from services.lockserver.metrics import LockServerMetrics
@@ -11,6 +13,8 @@ from services.lockserver.report import summarize
 from services.lockserver.state import JobState, Status
 
 PERIOD_SECONDS = 1.0
+
+log = logs.get_logger("graphbed.lockserver")
 
 
 class Observer:
@@ -21,6 +25,7 @@ class Observer:
         self._clock = clock
         self._metrics = metrics
         self._paces: dict[str, Pace] = {}
+        self._skipped: dict[str, set[tuple[Bucket, int]]] = {}
 
     def pace(self, job: str) -> Pace:
         """The pace of a job; one that was not seen yet has none."""
@@ -32,6 +37,7 @@ class Observer:
         for context, state in self._jobs.usable():
             statuses[state.header.status] += 1
             self._show(context, state)
+            self._tell_of_skips(context.config.job, state)
         for status, count in statuses.items():
             self._metrics.jobs.labels(status.value).set(count)
 
@@ -47,10 +53,18 @@ class Observer:
         metrics = self._metrics
         metrics.leases.labels(job).set(len(state.leases))
         metrics.trainers.labels(job).set(len({lease.trainer for lease in state.leases.values()}))
-        metrics.pending.labels(job).set(summary.buckets_total - summary.buckets_done if running else 0)
+        due = 0 if state.header.status.has_ended else summary.buckets_total - summary.buckets_done
+        metrics.pending.labels(job).set(due)
+        metrics.quarantined.labels(job).set(summary.buckets_quarantined)
         metrics.epoch.labels(job).set(summary.epoch)
         metrics.progress.labels(job).set(summary.edges_done / summary.edges_total if summary.edges_total else 1.0)
         metrics.eta.labels(job).set(math.nan if left is None else left)
         metrics.loss.labels(job).set(newest.loss / newest.edges if newest and newest.edges else math.nan)
         metrics.unrecorded.labels(job).set(len(state.commits))
         metrics.manifest_interval.labels(job).set(context.config.checkpoint.interval_seconds)
+
+    def _tell_of_skips(self, job: str, state: JobState) -> None:
+        skips = {(bucket, epoch) for bucket, skipped in state.skipped.items() for epoch in skipped.epochs}
+        for bucket, epoch in sorted(skips - self._skipped.get(job, set())):
+            log.warning("bucket skipped", job=job, bucket=str(bucket), epoch=epoch, reason=state.skipped[bucket].reason)
+        self._skipped[job] = skips

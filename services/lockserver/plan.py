@@ -25,6 +25,18 @@ class Side:
     partitions: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How work is given out; other ones may come when the job is submitted again."""
+
+    barrier: bool = False
+    """Whether an epoch begins only when the one before is behind all buckets."""
+    max_failures: int = 3
+    """How often a bucket may fail before it is skipped."""
+    max_trainers: int | None = None
+    """Most live leases at once."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything the scheduler needs to know of a job that no trainer can change.
@@ -47,6 +59,7 @@ class Plan:
     """Edges of each bucket that has any."""
     resources: Mapping[Bucket, tuple[Partition, ...]]
     """The partitions that a trainer must hold for a bucket, sorted. A type with one partition is its partition 0."""
+    rules: Rules
     has_parameters: bool
     """Whether each lease makes a parameter delta: a relation in use has an operator, or types global embeddings."""
 
@@ -83,6 +96,9 @@ class Plan:
             rows=rows,
             edges=edges,
             resources=resources,
+            rules=Rules(
+                barrier=config.barrier, max_failures=config.lease.max_failures, max_trainers=config.max_trainers
+            ),
             has_parameters=config.global_emb or any(entry.operator is not Operator.NONE for entry in entries),
         )
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.lockserver.failures import quarantined
 from services.lockserver.lifecycle import completed_epochs, is_recorded
 from services.lockserver.plan import Plan
 from services.lockserver.state import JobState, Status
@@ -17,12 +18,16 @@ class Summary:
     """Epochs completed by every bucket."""
     num_epochs: int
     buckets_done: int
-    """Bucket epochs committed."""
+    """Bucket epochs committed or skipped."""
     buckets_total: int
     edges_done: int
-    """Committed, and trained under live leases."""
+    """Committed or skipped, and trained under live leases."""
     edges_total: int
     live_leases: int
+    buckets_skipped: int
+    """Bucket epochs."""
+    buckets_quarantined: int
+    """Buckets that were skipped in their last epoch."""
 
 
 def summarize(plan: Plan, state: JobState) -> Summary:
@@ -43,6 +48,8 @@ def summarize(plan: Plan, state: JobState) -> Summary:
         edges_done=committed + in_flight,
         edges_total=plan.edges_per_epoch * header.num_epochs,
         live_leases=len(state.leases),
+        buckets_skipped=sum(len(skipped.epochs) for skipped in state.skipped.values()),
+        buckets_quarantined=len(quarantined(state)),
     )
 
 

@@ -5,7 +5,7 @@
 # M members (candidate and bucket that belong together), N needs (candidate and partition that belong together).
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 import numpy as np
@@ -27,6 +27,10 @@ class NoWork(Enum):
     """Work is due, but others hold its partitions or must finish an earlier epoch of them."""
     FIRST_EPOCH = auto()
     """Work is free, but touches no partition that has been trained."""
+    TRAINERS_ENOUGH = auto()
+    """As many trainers work for the job as it may have."""
+    DRAINING = auto()
+    """The trainer is to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +45,17 @@ class Board:
     """Partitions of the live leases of others."""
     at_hand: Collection[Partition]
     """Partitions whose current version the trainer made itself, so that it probably need not fetch them."""
+    alone: Mapping[Bucket, int] = field(default_factory=dict)
+    """Buckets that share a lease with no other, each with how reluctantly the trainer is given it; 0 = as any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a lease may cover: every due bucket between two groups and within them."""
+    """What a lease may cover: every due bucket between two groups and within them, or one bucket alone."""
 
     epoch: int
     groups: tuple[int, ...]
+    """None for a bucket alone."""
     buckets: tuple[Bucket, ...]
     partitions: tuple[Partition, ...]
 
@@ -58,8 +65,9 @@ def choose(plan: Plan, board: Board) -> Work | NoWork:
 
     Allowed is what needs no busy partition and none with something due in an earlier epoch, and what touches a trained
     partition, so that all partitions end up in one common space; that last rule is waived while nobody works, for the
-    very first lease and wherever it would otherwise block everybody. Among the allowed: least input and output, then
-    the lowest epoch, then the most edges, then a hash.
+    very first lease and wherever it would otherwise block everybody. Under the plan's barrier only the lowest epoch in
+    which anything is due is allowed. Among the allowed: least reluctance, then least input and output, then the lowest
+    epoch, then the most edges, then a hash.
     """
     arrays = plan.arrays
     done_B = arrays.completed(board.done)
@@ -69,7 +77,7 @@ def choose(plan: Plan, board: Board) -> Work | NoWork:
     blocked_B = _blocked(plan, board, done_B, due_B)
     rounds = [
         _candidates(plan, board, int(epoch), np.flatnonzero(due_B & (done_B == epoch)), blocked_B)
-        for epoch in np.unique(done_B[due_B])
+        for epoch in np.unique(done_B[due_B])[: 1 if plan.rules.barrier else None]
     ]
     if not any(len(found.names) for found in rounds):
         return NoWork.PARTITIONS_BUSY
@@ -96,14 +104,16 @@ class _Candidates:
 
     epoch: int
     names: Integers
-    """int64 [C]: place of each among all groups and pairs of groups of the epoch."""
-    groups: list[tuple[int, ...]]
-    """Of all groups and pairs."""
+    """int64 [C]: place of each in `labels`."""
+    labels: list[tuple[int, ...] | Bucket]
+    """The groups and pairs of groups of the epoch, and the buckets that stand alone."""
     member_M: Integers
     bucket_M: Integers
     steps_C: Integers
     """Input and output, in `_IO_STEPS` of the largest partition."""
     edges_C: Integers
+    reluctance_C: Integers
+    """As in `Board.alone`."""
     joined_C: Flags
     """Whether it touches a trained partition."""
 
@@ -112,27 +122,31 @@ class _Candidates:
         return _Candidates(
             epoch=self.epoch,
             names=self.names[kept_C],
-            groups=self.groups,
+            labels=self.labels,
             member_M=self.member_M,
             bucket_M=self.bucket_M,
             steps_C=self.steps_C[kept_C],
             edges_C=self.edges_C[kept_C],
+            reluctance_C=self.reluctance_C[kept_C],
             joined_C=self.joined_C[kept_C],
         )
 
-    def best(self, plan: Plan) -> tuple[tuple[int, int, int, bytes], Work]:
+    def best(self, plan: Plan) -> tuple[tuple[int, int, int, int, bytes], Work]:
         """The best of them and its rank; lower is better."""
-        least_C = np.flatnonzero(self.steps_C == self.steps_C.min())
+        least = self.reluctance_C.min()
+        willing_C = np.flatnonzero(self.reluctance_C == least)
+        least_C = willing_C[self.steps_C[willing_C] == self.steps_C[willing_C].min()]
         most_edges = self.edges_C[least_C].max()
         equal_C = least_C[self.edges_C[least_C] == most_edges]
-        hashes = {stable_hash(plan.job, self.epoch, self.groups[name]): int(name) for name in self.names[equal_C]}
+        hashes = {stable_hash(plan.job, self.epoch, self.labels[name]): int(name) for name in self.names[equal_C]}
         digest = min(hashes)
-        rank = (int(self.steps_C[equal_C[0]]), self.epoch, -int(most_edges), digest)
+        rank = (int(least), int(self.steps_C[equal_C[0]]), self.epoch, -int(most_edges), digest)
+        label = self.labels[hashes[digest]]
         places = np.sort(self.bucket_M[self.member_M == hashes[digest]])
         needed = np.unique(plan.arrays.needs_BR[places])
         return rank, Work(
             epoch=self.epoch,
-            groups=self.groups[hashes[digest]],
+            groups=() if isinstance(label, Bucket) else label,
             buckets=tuple(plan.arrays.buckets[place] for place in places),
             partitions=tuple(plan.arrays.partitions[place] for place in needed),
         )
@@ -141,10 +155,16 @@ class _Candidates:
 def _candidates(plan: Plan, board: Board, epoch: int, due: Integers, blocked_B: Flags) -> _Candidates:
     """The free leases over the buckets at the places `due`, which are due in `epoch`."""
     arrays = plan.arrays
-    groups, member_M, bucket_M = _members(deal(plan, epoch), due, arrays.lhs_B[due], arrays.rhs_B[due])
+    alone = [int(place) for place in due if arrays.buckets[place] in board.alone] if board.alone else []
+    shared = np.setdiff1d(due, alone, assume_unique=True)
+    groups, member_M, bucket_M = _members(deal(plan, epoch), shared, arrays.lhs_B[shared], arrays.rhs_B[shared])
+    labels: list[tuple[int, ...] | Bucket] = [*groups, *(arrays.buckets[place] for place in alone)]
+    member_M = np.concatenate([member_M, np.arange(len(groups), len(labels))])
+    bucket_M = np.concatenate([bucket_M, np.array(alone, np.int64)])
+    reluctance = [*[0] * len(groups), *(board.alone[arrays.buckets[place]] for place in alone)]
     # A group without members of its own, because they all went to its pairs, is no candidate.
-    present = np.bincount(member_M, minlength=len(groups)) > 0
-    free = present & (np.bincount(member_M, blocked_B[bucket_M], len(groups)) == 0)
+    present = np.bincount(member_M, minlength=len(labels)) > 0
+    free = present & (np.bincount(member_M, blocked_B[bucket_M], len(labels)) == 0)
     free_M = free[member_M]
     member_M, bucket_M = member_M[free_M], bucket_M[free_M]
     # A partition counts once for a candidate, however many of its buckets need it.
@@ -153,18 +173,19 @@ def _candidates(plan: Plan, board: Board, epoch: int, due: Integers, blocked_B: 
     needing_N, needed_N = needs_N // partitions, needs_N % partitions
     stored_P = arrays.bytes_P
     fetched_P = np.where(arrays.among(board.at_hand), 0, stored_P)
-    moved = np.bincount(needing_N, (stored_P + fetched_P)[needed_N], len(groups))
-    touched = np.bincount(needing_N, arrays.among(board.trained)[needed_N], len(groups))
-    edges = np.bincount(member_M, arrays.edges_B[bucket_M], len(groups))
+    moved = np.bincount(needing_N, (stored_P + fetched_P)[needed_N], len(labels))
+    touched = np.bincount(needing_N, arrays.among(board.trained)[needed_N], len(labels))
+    edges = np.bincount(member_M, arrays.edges_B[bucket_M], len(labels))
     names = np.flatnonzero(free)
     return _Candidates(
         epoch=epoch,
         names=names,
-        groups=groups,
+        labels=labels,
         member_M=member_M,
         bucket_M=bucket_M,
         steps_C=np.rint(_IO_STEPS * moved[names] / plan.largest_bytes).astype(np.int64),
         edges_C=edges[names].astype(np.int64),
+        reluctance_C=np.array(reluctance, np.int64)[names],
         joined_C=touched[names] > 0,
     )
 

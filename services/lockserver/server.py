@@ -20,6 +20,7 @@ from services.lockserver.jobs import JobTable
 from services.lockserver.manifests import ManifestWriter
 from services.lockserver.metrics import LockServerMetrics
 from services.lockserver.observer import PERIOD_SECONDS, Observer
+from services.lockserver.operations import Operations
 from services.lockserver.servicer import LockServerServicer
 from services.lockserver.settings import LockServerSettings
 from services.lockserver.settling import Parameters, Settler
@@ -35,13 +36,13 @@ class LockServer:
         self,
         *,
         running: RunningServer,
-        coordinator: Coordinator,
+        operations: Operations,
         manifests: ManifestWriter,
         repeaters: list[Repeater],
         clock: Clock,
     ) -> None:
         self._running = running
-        self._coordinator = coordinator
+        self._operations = operations
         self._manifests = manifests
         self._repeaters = repeaters
         self._clock = clock
@@ -58,7 +59,7 @@ class LockServer:
 
     def revoke_all(self, job: str) -> None:
         """End all leases of a job, for whoever knows that no trainer lives. Raises JobUnknown."""
-        self._coordinator.revoke_all(job)
+        self._operations.revoke_all(job)
 
     def set_serving(self, serving: bool) -> None:
         """Say whether calls should be sent here."""
@@ -109,7 +110,8 @@ def start_lockserver(
         only_job=settings.only_job,
     )
     observer = Observer(jobs=jobs, clock=clock, metrics=metrics)
-    servicer = LockServerServicer(coordinator, observer)
+    operations = Operations(jobs=jobs, manifests=manifests)
+    servicer = LockServerServicer(coordinator, operations, observer)
 
     def register(server: grpc.Server) -> None:
         lockserver_pb2_grpc.add_LockServerServicer_to_server(servicer, server)
@@ -136,4 +138,4 @@ def start_lockserver(
     repeaters.append(Repeater("observing", observer.tick, period_seconds=PERIOD_SECONDS, clock=clock))
     for repeater in repeaters:
         repeater.start()
-    return LockServer(running=running, coordinator=coordinator, manifests=manifests, repeaters=repeaters, clock=clock)
+    return LockServer(running=running, operations=operations, manifests=manifests, repeaters=repeaters, clock=clock)

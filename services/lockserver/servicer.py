@@ -1,36 +1,32 @@
 """The servicer: messages in, calls of the coordinator, messages out. It decides nothing."""
 # ruff: noqa: ARG002 - gRPC gives every method a request and a context
 
-import datetime
-
 import grpc
-from google.protobuf.duration_pb2 import Duration
 
 from graphbed.errors import InputError
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage.receipt import Receipt
 from graphbed.v1 import common_pb2, lockserver_pb2, lockserver_pb2_grpc
-from services.lockserver.context import JobContext
-from services.lockserver.coordinator import Commitment, Coordinator, Granted, Waiting
+from services.lockserver.coordinator import Commitment, Coordinator
+from services.lockserver.messages import (
+    bucket_info,
+    bucket_message,
+    duration,
+    grant_or_wait,
+    grid,
+    held_leases,
+    lease_info,
+    summary_of,
+    trainer_info,
+)
 from services.lockserver.observer import Observer
-from services.lockserver.report import bucket_grid, summarize
-from services.lockserver.scheduler import NoWork
-from services.lockserver.state import JobState, Lease, Progress, Status
+from services.lockserver.operations import Operations
+from services.lockserver.state import Progress
 
 ID_CHARACTERS = 200
 """Longest trainer or request id that is taken."""
 DETAIL_CHARACTERS = 500
 
-_REASONS = {
-    NoWork.NOTHING_DUE: lockserver_pb2.WAIT_REASON_NO_JOB,
-    NoWork.PARTITIONS_BUSY: lockserver_pb2.WAIT_REASON_PARTITIONS_BUSY,
-    NoWork.FIRST_EPOCH: lockserver_pb2.WAIT_REASON_FIRST_EPOCH,
-}
-_STATUS = {
-    Status.RUNNING: lockserver_pb2.JOB_STATUS_RUNNING,
-    Status.COMPLETED: lockserver_pb2.JOB_STATUS_COMPLETED,
-    Status.CANCELLED: lockserver_pb2.JOB_STATUS_CANCELLED,
-}
 _RELEASES = {
     lockserver_pb2.RELEASE_REASON_SHUTDOWN: "shutdown",
     lockserver_pb2.RELEASE_REASON_FAILED: "failed",
@@ -39,10 +35,11 @@ _RELEASES = {
 
 
 class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
-    """graphbed.v1.LockServer over a coordinator, and what an observer knows of the jobs."""
+    """graphbed.v1.LockServer over a coordinator, for trainers, operations, for people, and an observer of the jobs."""
 
-    def __init__(self, coordinator: Coordinator, observer: Observer) -> None:
+    def __init__(self, coordinator: Coordinator, operations: Operations, observer: Observer) -> None:
         self._coordinator = coordinator
+        self._operations = operations
         self._observer = observer
 
     def Acquire(
@@ -51,7 +48,7 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
         answer = self._coordinator.acquire(
             trainer=_id(request.trainer_id, "trainer_id"), request_id=_id(request.request_id, "request_id")
         )
-        return _acquired(answer)
+        return grant_or_wait(answer)
 
     def Renew(
         self, request: lockserver_pb2.RenewRequest, context: grpc.ServicerContext
@@ -60,7 +57,7 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
             edges=request.progress.edges, bytes=request.progress.bytes, phase=int(request.progress.phase)
         )
         ttl_seconds = self._coordinator.renew(trainer=request.trainer_id, lease_id=request.lease_id, progress=progress)
-        return lockserver_pb2.RenewResponse(ttl=_duration(ttl_seconds))
+        return lockserver_pb2.RenewResponse(ttl=duration(ttl_seconds))
 
     def Commit(
         self, request: lockserver_pb2.CommitRequest, context: grpc.ServicerContext
@@ -99,7 +96,7 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
     def Cancel(
         self, request: lockserver_pb2.CancelRequest, context: grpc.ServicerContext
     ) -> lockserver_pb2.CancelResponse:
-        self._coordinator.cancel(request.job)
+        self._operations.cancel(request.job)
         return lockserver_pb2.CancelResponse()
 
     def Restore(
@@ -108,17 +105,60 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
         manifest = self._coordinator.restore(request.job, request.manifest_sequence)
         return lockserver_pb2.RestoreResponse(generation=manifest.generation, manifest_sequence=manifest.sequence)
 
+    def Pause(
+        self, request: lockserver_pb2.PauseRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.PauseResponse:
+        self._operations.pause(request.job)
+        return lockserver_pb2.PauseResponse()
+
+    def Resume(
+        self, request: lockserver_pb2.ResumeRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.ResumeResponse:
+        self._operations.resume(request.job)
+        return lockserver_pb2.ResumeResponse()
+
+    def RevokeLease(
+        self, request: lockserver_pb2.RevokeLeaseRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.RevokeLeaseResponse:
+        job, lease = self._operations.revoke(request.lease_id)
+        return lockserver_pb2.RevokeLeaseResponse(job=job, trainer_id=lease.trainer)
+
+    def ListBuckets(
+        self, request: lockserver_pb2.ListBucketsRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.ListBucketsResponse:
+        found = self._operations.buckets(request.job)
+        return lockserver_pb2.ListBucketsResponse(buckets=[bucket_info(report) for report in found])
+
+    def Unquarantine(
+        self, request: lockserver_pb2.UnquarantineRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.UnquarantineResponse:
+        bucket = Bucket(request.bucket.lhs, request.bucket.rhs) if request.HasField("bucket") else None
+        found = self._operations.unquarantine(request.job, bucket)
+        return lockserver_pb2.UnquarantineResponse(buckets=[bucket_message(other) for other in found])
+
+    def ListTrainers(
+        self, request: lockserver_pb2.ListTrainersRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.ListTrainersResponse:
+        found = self._operations.trainers()
+        return lockserver_pb2.ListTrainersResponse(trainers=[trainer_info(report) for report in found])
+
+    def DrainTrainer(
+        self, request: lockserver_pb2.DrainTrainerRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.DrainTrainerResponse:
+        leases = self._operations.drain(_id(request.trainer_id, "trainer_id"), undo=request.undo)
+        return lockserver_pb2.DrainTrainerResponse(leases=held_leases(leases))
+
     def GetJob(
         self, request: lockserver_pb2.GetJobRequest, context: grpc.ServicerContext
     ) -> lockserver_pb2.GetJobResponse:
         job, state = self._coordinator.get_job(request.job)
-        summary = _summary(job, state)
+        summary = summary_of(job, state)
         pace = self._observer.pace(request.job)
         seconds_left = pace.seconds_left(summary.edges_total - summary.edges_done)
         return lockserver_pb2.GetJobResponse(
             summary=summary,
             config_yaml=job.config_yaml,
-            leases=[_lease_info(job, state, state.leases[lease_id]) for lease_id in sorted(state.leases)],
+            leases=[lease_info(job, state, state.leases[lease_id]) for lease_id in sorted(state.leases)],
             epochs=[
                 lockserver_pb2.EpochInfo(epoch=epoch, edges=totals.edges, loss=totals.loss, leases=totals.leases)
                 for epoch, totals in sorted(state.epochs.items())
@@ -126,15 +166,15 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
             manifest_sequence=state.header.manifest_sequence,
             last_failure=state.header.last_failure,
             edges_per_second=pace.edges_per_second(),
-            time_left=None if seconds_left is None else _duration(seconds_left),
-            buckets=_grid(job, state) if request.with_buckets else None,
+            time_left=None if seconds_left is None else duration(seconds_left),
+            buckets=grid(job, state) if request.with_buckets else None,
         )
 
     def ListJobs(
         self, request: lockserver_pb2.ListJobsRequest, context: grpc.ServicerContext
     ) -> lockserver_pb2.ListJobsResponse:
         found = self._coordinator.list_jobs()
-        return lockserver_pb2.ListJobsResponse(jobs=[_summary(job, state) for job, state in found])
+        return lockserver_pb2.ListJobsResponse(jobs=[summary_of(job, state) for job, state in found])
 
 
 def _id(text: str, name: str) -> str:
@@ -150,80 +190,5 @@ def _failure(request: lockserver_pb2.ReleaseRequest, reason: str) -> str:
     return " ".join(f"{request.trainer_id}: {reason}: {request.detail}".split())[:DETAIL_CHARACTERS]
 
 
-def _acquired(answer: Granted | Waiting) -> lockserver_pb2.AcquireResponse:
-    if isinstance(answer, Waiting):
-        wait = lockserver_pb2.Wait(retry_after=_duration(answer.retry_after_seconds), reason=_REASONS[answer.reason])
-        return lockserver_pb2.AcquireResponse(wait=wait)
-    lease = answer.lease
-    grant = lockserver_pb2.Grant(
-        job=answer.job,
-        lease_id=lease.lease_id,
-        epoch=lease.epoch,
-        buckets=[_bucket_message(bucket) for bucket in lease.buckets],
-        partitions=[
-            common_pb2.PartitionVersion(
-                partition=_partition_message(start.partition),
-                version=start.version.to_proto() if start.version else None,
-            )
-            for start in lease.partitions
-        ],
-        learning_rate_factor=answer.learning_rate_factor,
-        ttl=_duration(answer.ttl_seconds),
-        likely_next=[_partition_message(partition) for partition in lease.likely_next],
-    )
-    return lockserver_pb2.AcquireResponse(grant=grant)
-
-
-def _summary(job: JobContext, state: JobState) -> lockserver_pb2.JobSummary:
-    summary = summarize(job.plan, state)
-    return lockserver_pb2.JobSummary(
-        job=job.config.job,
-        status=_STATUS[summary.status],
-        epoch=summary.epoch,
-        num_epochs=summary.num_epochs,
-        buckets_done=summary.buckets_done,
-        buckets_total=summary.buckets_total,
-        edges_done=summary.edges_done,
-        edges_total=summary.edges_total,
-        live_leases=summary.live_leases,
-    )
-
-
-def _grid(job: JobContext, state: JobState) -> lockserver_pb2.BucketGrid:
-    columns, epochs = bucket_grid(job.plan, state)
-    return lockserver_pb2.BucketGrid(columns=columns, epochs=epochs)
-
-
-def _lease_info(job: JobContext, state: JobState, lease: Lease) -> lockserver_pb2.LeaseInfo:
-    beat = state.beats[lease.lease_id]
-    info = lockserver_pb2.LeaseInfo(
-        lease_id=lease.lease_id,
-        trainer_id=lease.trainer,
-        epoch=lease.epoch,
-        buckets=[_bucket_message(bucket) for bucket in lease.buckets],
-        partitions=[_partition_message(start.partition) for start in lease.partitions],
-        renewals=beat.renewals,
-        progress=lockserver_pb2.Progress(edges=beat.progress.edges, bytes=beat.progress.bytes),
-        edges=sum(job.plan.edges[bucket] for bucket in lease.buckets),
-    )
-    # Assigned by number: a later trainer may know phases that this server does not.
-    info.progress.phase = lockserver_pb2.Phase.ValueType(beat.progress.phase)
-    return info
-
-
 def _partition(message: common_pb2.Partition) -> Partition:
     return Partition(message.entity_type, message.index)
-
-
-def _partition_message(partition: Partition) -> common_pb2.Partition:
-    return common_pb2.Partition(entity_type=partition.entity_type, index=partition.index)
-
-
-def _bucket_message(bucket: Bucket) -> common_pb2.Bucket:
-    return common_pb2.Bucket(lhs=bucket.lhs, rhs=bucket.rhs)
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromTimedelta(datetime.timedelta(seconds=seconds))
-    return duration

@@ -11,7 +11,7 @@ from graphbed.storage.receipt import Receipt
 from graphbed.v1 import paramserver_pb2
 from services.lockserver.jobs import JobTable
 from services.lockserver.metrics import LockServerMetrics
-from services.lockserver.state import JobState, Status
+from services.lockserver.state import JobState
 
 PERIOD_SECONDS = 1.0
 """How often a running job is settled when nothing changes: a parameter server that was restarted waits for this."""
@@ -73,7 +73,7 @@ class Settler:
 
     def _is_due(self, job: str, state: JobState) -> bool:
         told = self._told.get(job)
-        running = state.header.status is Status.RUNNING
+        running = not state.header.status.has_ended
         if told is None:
             return running
         waited = self._clock.monotonic() - told.at

@@ -1,12 +1,12 @@
 """The state of one job: what is current, what is done, who works on what. A value; only deltas change it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Self, TypeVar
 
 from graphbed.graph.partition import Bucket, Partition
-from graphbed.storage.manifest import CommitRecord, EpochTotals
+from graphbed.storage.manifest import CommitRecord, EpochTotals, SkippedBucket
 from graphbed.storage.receipt import Receipt
 
 FORMAT = 2
@@ -20,8 +20,15 @@ class Status(StrEnum):
     """Whether a job gives out work."""
 
     RUNNING = "running"
+    PAUSED = "paused"
+    """No new leases; the live ones may commit."""
     COMPLETED = "completed"
     CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no lease can live."""
+        return self in (Status.COMPLETED, Status.CANCELLED)
 
 
 class RequestKind(StrEnum):
@@ -81,6 +88,20 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """What went wrong with a bucket since it was committed last; gone with its next commit."""
+
+    trainers: tuple[str, ...] = ()
+    """Who failed it, once for each failure that counts, the oldest first; the newest are kept."""
+    turns: tuple[int, ...] = ()
+    """Value of `Header.turns` at each of these failures."""
+    silent: int = 0
+    """Its last leases, as many in a row, that ended without a word of their trainer."""
+    reason: str = ""
+    """What was said last; for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerRecord:
     """What a job remembers of one trainer."""
 
@@ -111,6 +132,8 @@ class Header:
     format: int = FORMAT
     status: Status
     config_sha256: str
+    document_sha256: str = ""
+    """Of the configuration as it was submitted last; when it changes, every lock server reads it anew."""
     graph_sha256: str
     num_epochs: int
     generation: int = 0
@@ -132,8 +155,8 @@ class Header:
     """Answers remembered so far."""
     last_failure: str = ""
     """Why a lease was handed back last, for people; stays when others succeed."""
-    failing: bool = False
-    """Whether a lease was handed back with a failure since the last commit."""
+    failed_in_a_row: int = 0
+    """Leases that were handed back with a failure since the last commit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +172,18 @@ class Delta:
     commits: Mapping[int, CommitRecord | None] = field(default_factory=dict)
     deltas: Mapping[int, SealedDelta | None] = field(default_factory=dict)
     epochs: Mapping[int, EpochTotals | None] = field(default_factory=dict)
+    failures: Mapping[Bucket, Failures | None] = field(default_factory=dict)
+    skipped: Mapping[Bucket, SkippedBucket | None] = field(default_factory=dict)
+    draining: Mapping[str, bool | None] = field(default_factory=dict)
+
+    def then(self, later: Self) -> Self:
+        """This change and `later` as one."""
+        tables = {
+            entry.name: {**getattr(self, entry.name), **getattr(later, entry.name)}
+            for entry in fields(self)
+            if entry.name != "header"
+        }
+        return replace(self, header=later.header or self.header, **tables)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +194,7 @@ class JobState:
     pointers: Mapping[Partition, Receipt] = field(default_factory=dict)
     """The current version of each partition that was trained."""
     done: Mapping[Bucket, int] = field(default_factory=dict)
-    """Epochs completed by each bucket; a bucket that is missing has completed none."""
+    """Epochs behind each bucket, completed or skipped; a bucket that is missing has none."""
     leases: Mapping[str, Lease] = field(default_factory=dict)
     """The live leases by id."""
     beats: Mapping[str, Beat] = field(default_factory=dict)
@@ -170,6 +205,12 @@ class JobState:
     deltas: Mapping[int, SealedDelta] = field(default_factory=dict)
     """Parameter deltas that are not in `Header.base`, by the number of their commit."""
     epochs: Mapping[int, EpochTotals] = field(default_factory=dict)
+    failures: Mapping[Bucket, Failures] = field(default_factory=dict)
+    """The buckets whose last leases failed."""
+    skipped: Mapping[Bucket, SkippedBucket] = field(default_factory=dict)
+    """The buckets that were given up in an epoch; their mark in `done` went on without a commit."""
+    draining: Mapping[str, bool] = field(default_factory=dict)
+    """The trainers that are given no new lease, of whatever job; always true."""
 
     def apply(self, delta: Delta) -> Self:
         """The state after `delta`."""
@@ -184,6 +225,9 @@ class JobState:
             commits=_merged(self.commits, delta.commits),
             deltas=_merged(self.deltas, delta.deltas),
             epochs=_merged(self.epochs, delta.epochs),
+            failures=_merged(self.failures, delta.failures),
+            skipped=_merged(self.skipped, delta.skipped),
+            draining=_merged(self.draining, delta.draining),
         )
 
     def as_delta(self) -> Delta:
@@ -198,6 +242,9 @@ class JobState:
             commits=self.commits,
             deltas=self.deltas,
             epochs=self.epochs,
+            failures=self.failures,
+            skipped=self.skipped,
+            draining=self.draining,
         )
 
     def leases_of(self, trainer: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Transitions: what a request does to a job's state. Functions of the state and the request; the caller brings ids."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -10,6 +10,8 @@ from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
 from graphbed.storage.manifest import CommitRecord, EpochTotals, StoredVersion
 from graphbed.storage.receipt import Receipt
+from graphbed.v1 import lockserver_pb2
+from services.lockserver.failures import alone, ended_by_failure, ended_in_peace, ended_in_silence, status_after
 from services.lockserver.plan import Plan
 from services.lockserver.receipts import check_parameters, check_versions
 from services.lockserver.scheduler import Board, NoWork, choose
@@ -53,10 +55,12 @@ def acquire(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease
     repeated = state.reply_to(trainer, RequestKind.ACQUIRE, request_id)
     if repeated is not None and repeated.lease is not None:
         return Outcome(None, repeated.lease)
-    forgotten = void_leases(state, state.leases_of(trainer))
-    if state.header.status is not Status.RUNNING:
-        return Outcome(forgotten, NoWork.NOTHING_DUE)
+    forgotten = forget(state, plan, trainer)
     base = state.apply(forgotten) if forgotten else state
+    if base.header.status is not Status.RUNNING:
+        return Outcome(forgotten, NoWork.NOTHING_DUE)
+    if plan.rules.max_trainers is not None and len(base.leases) >= plan.rules.max_trainers:
+        return Outcome(forgotten, NoWork.TRAINERS_ENOUGH)
     board = _board(base, plan, trainer)
     work = choose(plan, board)
     if isinstance(work, NoWork):
@@ -72,14 +76,13 @@ def acquire(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease
         likely_next=_likely_next(plan, board, work.buckets, work.partitions),
     )
     header, trainers = _remember(base, trainer, RequestKind.ACQUIRE, request_id, lease)
-    gone: Mapping[str, None] = dict.fromkeys(forgotten.leases) if forgotten else {}
     delta = Delta(
         header=header,
-        leases={**gone, lease_id: lease},
-        beats={**gone, lease_id: Beat()},
+        leases={lease_id: lease},
+        beats={lease_id: Beat()},
         trainers=trainers,
     )
-    return Outcome(delta, lease)
+    return Outcome(forgotten.then(delta) if forgotten else delta, lease)
 
 
 def renew(state: JobState, *, trainer: str, lease_id: str, progress: Progress) -> Delta:
@@ -116,12 +119,11 @@ def commit(
     assert all(state.done.get(bucket, 0) == lease.epoch for bucket in done), "a leased bucket was done by somebody else"
     header, trainers = _remember(state, trainer, RequestKind.COMMIT, request_id, None, last_commit=lease_id)
     number = header.next_commit
-    completed = all(done.get(b, state.done.get(b, 0)) >= header.num_epochs for b in plan.edges)
     header = replace(
         header,
         next_commit=number + 1,
-        failing=False,
-        status=Status.COMPLETED if completed else header.status,
+        failed_in_a_row=0,
+        status=status_after(state, plan, done),
     )
     record = CommitRecord(
         lease_id=lease_id,
@@ -143,31 +145,63 @@ def commit(
         commits={number: record},
         deltas={number: SealedDelta(lease_id=lease_id, receipt=parameters)} if parameters else {},
         epochs={lease.epoch: _added(state.epochs.get(lease.epoch), lease.epoch, edges, loss)},
+        failures={bucket: None for bucket in done if bucket in state.failures},
     )
 
 
-def release(state: JobState, *, trainer: str, request_id: str, lease_id: str, failure: str) -> Delta | None:
-    """Hand the lease back and keep `failure` for people, unless it is empty. None: done before. Raises LeaseLost."""
+def release(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease_id: str, failure: str) -> Delta | None:
+    """Hand the lease back; a `failure` that is not empty counts against its buckets and is kept for people.
+
+    None: it was done before. Raises LeaseLost unless `trainer` holds the lease.
+    """
     if state.reply_to(trainer, RequestKind.RELEASE, request_id) is not None:
         return None
-    _held(state, trainer, lease_id)
+    lease = _held(state, trainer, lease_id)
     header, trainers = _remember(state, trainer, RequestKind.RELEASE, request_id, None)
-    if failure:
-        header = replace(header, last_failure=failure, failing=True)
-    return Delta(header=header, leases={lease_id: None}, beats={lease_id: None}, trainers=trainers)
+    remembered = Delta(header=header, trainers=trainers)
+    now = state.apply(remembered)
+    return remembered.then(ended_by_failure(now, plan, lease, failure) if failure else ended_in_peace(now, lease))
 
 
-def expire(state: JobState, lease_id: str, renewals_seen: int) -> Delta | None:
+def expire(state: JobState, plan: Plan, lease_id: str, renewals_seen: int) -> Delta | None:
     """End a lease that was not renewed since `renewals_seen` were counted; None if it was, or is gone."""
     beat = state.beats.get(lease_id)
     if beat is None or beat.renewals != renewals_seen:
         return None
-    return void_leases(state, [lease_id])
+    return ended_in_silence(state, plan, state.leases[lease_id])
+
+
+def standing(beat: Beat) -> Progress | Beat:
+    """What must change lest a lease counts as stalled: waiting for a server that is away is no standstill."""
+    return beat if beat.progress.phase == lockserver_pb2.PHASE_WAITING else beat.progress
+
+
+def stall(state: JobState, plan: Plan, lease_id: str, standing_seen: Progress | Beat) -> Delta | None:
+    """End a lease that is renewed and gets nowhere since it stood as it was seen; None if it got on, or is gone."""
+    beat = state.beats.get(lease_id)
+    if beat is None or standing(beat) != standing_seen:
+        return None
+    return ended_in_silence(state, plan, state.leases[lease_id])
+
+
+def forget(state: JobState, plan: Plan, trainer: str) -> Delta | None:
+    """End the leases that a trainer has forgotten, as its asking anew shows. None if there are none."""
+    delta = Delta()
+    for lease_id in state.leases_of(trainer):
+        delta = delta.then(ended_in_silence(state.apply(delta), plan, state.leases[lease_id]))
+    return delta if delta.leases else None
+
+
+def drain(state: JobState, trainer: str, *, undo: bool) -> Delta | None:
+    """Note that a trainer is to be given no new lease, or forget it. None if that is so already."""
+    if (trainer in state.draining) is not undo:
+        return None
+    return Delta(draining={trainer: None if undo else True})
 
 
 def void_leases(state: JobState, lease_ids: Sequence[str]) -> Delta | None:
-    """End leases without a commit; None if none of them lives."""
-    gone: Mapping[str, None] = {lease_id: None for lease_id in lease_ids if lease_id in state.leases}
+    """End leases without a commit, through no fault of theirs; None if none of them lives."""
+    gone: dict[str, None] = {lease_id: None for lease_id in lease_ids if lease_id in state.leases}
     return Delta(leases=gone, beats=gone) if gone else None
 
 
@@ -188,7 +222,12 @@ def _board(state: JobState, plan: Plan, trainer: str) -> Board:
     }
     busy = {start.partition for lease in state.leases.values() for start in lease.partitions}
     return Board(
-        done=state.done, num_epochs=state.header.num_epochs, trained=state.pointers, busy=busy, at_hand=at_hand
+        done=state.done,
+        num_epochs=state.header.num_epochs,
+        trained=state.pointers,
+        busy=busy,
+        at_hand=at_hand,
+        alone=alone(state, trainer),
     )
 
 
@@ -215,7 +254,8 @@ def _remember(
     header = replace(state.header, turns=state.header.turns + 1)
     old = state.trainers.get(trainer, TrainerRecord())
     reply = Reply(kind=kind, request_id=request_id, lease=lease)
-    record = TrainerRecord(
+    record = replace(
+        old,
         last_commit=last_commit or old.last_commit,
         replies=(*old.replies, reply)[-REPLIES_KEPT:],
         turn=header.turns,

@@ -1,7 +1,10 @@
-"""Watching leases: which of them have not been renewed for as long as they may be silent."""
+"""Watching leases: which of them have not changed for as long as they may stay the same."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Mark = TypeVar("Mark")
 
 LONGEST_STEP_SECONDS = 1.0
 """A longer gap between two looks counts as this much: while this server slept or could not read the state, no trainer
@@ -9,32 +12,33 @@ had the chance to renew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class Watched(Generic[Mark]):
     """A live lease as it was just read."""
 
     lease_id: str
-    renewals: int
-    ttl_seconds: float
+    mark: Mark
+    """What must change in time: its renewals, or its progress."""
+    patience_seconds: float
 
 
-class LeaseWatch:
+class LeaseWatch(Generic[Mark]):
     """One server's memory of how long it has seen each lease unchanged, by its own monotonic clock."""
 
     def __init__(self) -> None:
-        self._unchanged: dict[str, tuple[int, float]] = {}
+        self._unchanged: dict[str, tuple[Mark | None, float]] = {}
         self._last_look: float | None = None
 
-    def look(self, leases: Iterable[Watched], now: float) -> list[Watched]:
-        """Note the live leases at `now` (monotonic seconds); return those that were silent for their whole ttl."""
+    def look(self, leases: Iterable[Watched[Mark]], now: float) -> list[Watched[Mark]]:
+        """Note the live leases at `now` (monotonic seconds); return those whose patience is over."""
         step = 0.0 if self._last_look is None else min(now - self._last_look, LONGEST_STEP_SECONDS)
         self._last_look = now
-        unchanged: dict[str, tuple[int, float]] = {}
-        silent = []
+        unchanged: dict[str, tuple[Mark | None, float]] = {}
+        overdue = []
         for lease in leases:
-            renewals, seconds = self._unchanged.get(lease.lease_id, (-1, 0.0))
-            seconds = seconds + step if renewals == lease.renewals else 0.0
-            unchanged[lease.lease_id] = (lease.renewals, seconds)
-            if seconds >= lease.ttl_seconds:
-                silent.append(lease)
+            mark, seconds = self._unchanged.get(lease.lease_id, (None, 0.0))
+            seconds = seconds + step if mark == lease.mark else 0.0
+            unchanged[lease.lease_id] = (lease.mark, seconds)
+            if seconds >= lease.patience_seconds:
+                overdue.append(lease)
         self._unchanged = unchanged
-        return silent
+        return overdue

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from graphbed.clients.lockserver import LockServerClient
 from graphbed.clients.parameters import ParameterClient
 from graphbed.storage.address import open_store
+from graphbed.v1 import lockserver_pb2
 from services.lockserver.file_store import FileStateStore
 from services.lockserver.server import LockServer, start_lockserver
 from services.lockserver.settings import LockServerSettings
@@ -104,11 +105,14 @@ class StandaloneCluster:
         self._stack.close()
 
     def submit(self, config_yaml: str) -> bool:
-        """Add the job or find it again, void what a cluster that died left behind, start the trainers.
+        """Add the job or find it again, let it run on if it is paused, void what a cluster that died left behind, start
+        the trainers.
 
         Returns whether the job is new. Raises ConfigDiffers, GraphMissing.
         """
         job, created = self.locks.submit(config_yaml)
+        if self.locks.get_job(job).summary.status == lockserver_pb2.JOB_STATUS_PAUSED:
+            self.locks.resume(job)
         self.lockserver.revoke_all(job)
         self.trainers.start()
         return created

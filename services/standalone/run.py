@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from graphbed.config.choices import Device
 from graphbed.config.job import JobConfig
 from graphbed.config.load import dump_job
-from graphbed.errors import JobCancelled, ServerUnreachable
+from graphbed.errors import JobCancelled, JobPaused, ServerUnreachable
 from graphbed.logs import get_logger
 from graphbed.model.device_kernel import open_device
 from graphbed.storage.address import open_store
@@ -44,8 +44,8 @@ def train(
 ) -> Training:
     """Train `config` to its last epoch and return its final checkpoint; run again, it resumes.
 
-    Raises GraphMissing, ConfigDiffers, JobCancelled, InputError, TrainersFailed. On KeyboardInterrupt leases are
-    handed back and what was committed is kept.
+    Raises GraphMissing, ConfigDiffers, JobCancelled, JobPaused, InputError, TrainersFailed. On KeyboardInterrupt leases
+    are handed back and what was committed is kept.
     """
     started = time.monotonic()
     store = open_store(config.store, environ)
@@ -63,6 +63,8 @@ def train(
             time.sleep(_LOOK_SECONDS)
             last = _look(cluster, config.job) or last
         watch(last)
+    if last.summary.status == lockserver_pb2.JOB_STATUS_PAUSED:
+        raise JobPaused(job=config.job, why=last.last_failure or "somebody asked for it")
     if last.summary.status != lockserver_pb2.JOB_STATUS_COMPLETED:
         raise JobCancelled(job=config.job)
     # The lock server calls a job completed only once this manifest is there.

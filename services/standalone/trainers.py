@@ -74,10 +74,19 @@ class TrainerProcesses:
             self._places.append(_Place(log_path=log_path, process=self._spawn(log_path)))
 
     def tend(self) -> None:
-        """Replace trainers that were killed. Raises InputError or TrainersFailed when one gave up or too many died."""
-        for place in self._places:
+        """Replace trainers that were killed, but not those that were drained.
+
+        Raises InputError or TrainersFailed when one gave up, too many died, or none is left.
+        """
+        for place in list(self._places):
             code = place.process.poll()
             if code is None:
+                continue
+            if code == 0:
+                log.info("trainer drained", pid=place.process.pid)
+                self._places.remove(place)
+                if not self._places:
+                    raise InputError(what="all trainers were drained; run again to go on")
                 continue
             if code == WRONG_INPUT:
                 raise InputError(what=_last_words(place.log_path))

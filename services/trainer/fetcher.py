@@ -96,6 +96,7 @@ class Fetcher:
             edges = check_edges(
                 guard.ask(partial(read_edges, self._store, file, job.schema.weighted)), file, job.schema
             )
+            guard.moved(file.file.size)
             group_of_edge = job.groups.group[edges.relation]
             for index, part in enumerate(parts):
                 chosen = group_of_edge == index

@@ -67,15 +67,23 @@ class LeaseGuard:
         While a server is away it is asked again until the lease is lost or the trainer stops; when everything is
         trained, until there is no time left. Raises LeaseLost, Stopping, and what `action` raises.
         """
-        while True:
-            try:
-                return action()
-            except GraphbedError as error:
-                if not is_away(error):
-                    raise
-                log.warning("waiting for a server", error=str(error))
-            end = self._out_of_time if self._board.finishing else self._stopping
-            stopped = self._clock.wait(end, AGAIN_SECONDS)
-            self.check_lease()
-            if stopped:
-                raise Stopping
+        try:
+            return action()
+        except GraphbedError as error:
+            self._wait_after(error)
+        with self._board.waiting():
+            while True:
+                try:
+                    return action()
+                except GraphbedError as error:
+                    self._wait_after(error)
+
+    def _wait_after(self, error: GraphbedError) -> None:
+        if not is_away(error):
+            raise error
+        log.warning("waiting for a server", error=str(error))
+        end = self._out_of_time if self._board.finishing else self._stopping
+        stopped = self._clock.wait(end, AGAIN_SECONDS)
+        self.check_lease()
+        if stopped:
+            raise Stopping

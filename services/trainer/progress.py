@@ -1,6 +1,8 @@
 """Progress of the lease in hand: written by the kernels, read by the heartbeat; and the flag that stops the kernels."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from graphbed.model.kernel import Control
 from graphbed.v1 import lockserver_pb2
@@ -18,6 +20,7 @@ class ProgressBoard:
 
     def __init__(self) -> None:
         self._phase = lockserver_pb2.PHASE_FETCH
+        self._waiting = False
         self._controls: list[Control] = []
         self._stopped = threading.Event()
         self._bytes = 0
@@ -29,6 +32,15 @@ class ProgressBoard:
 
     def enter(self, phase: str) -> None:
         self._phase = _PHASES[phase]
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Tell others that the lease waits for a server that is away, whatever its phase."""
+        self._waiting = True
+        try:
+            yield
+        finally:
+            self._waiting = False
 
     def attach(self, controls: list[Control]) -> None:
         """Watch these controls from now on; they are stopped at once if the lease is lost already."""
@@ -51,4 +63,5 @@ class ProgressBoard:
         return sum(int(control.progress[0]) for control in self._controls)
 
     def message(self) -> lockserver_pb2.Progress:
-        return lockserver_pb2.Progress(edges=self.edges, bytes=self._bytes, phase=self._phase)
+        phase = lockserver_pb2.PHASE_WAITING if self._waiting else self._phase
+        return lockserver_pb2.Progress(edges=self.edges, bytes=self._bytes, phase=phase)

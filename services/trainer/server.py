@@ -35,7 +35,7 @@ _RELEASE_SECONDS = 5.0
 
 
 class RunningTrainer:
-    """A trainer at work; ends the process by SIGTERM to itself when it gives up or its parent is gone."""
+    """A trainer at work; ends the process by SIGTERM to itself when it gives up, is drained, or its parent is gone."""
 
     def __init__(
         self,
@@ -102,6 +102,7 @@ class RunningTrainer:
         except Exception as error:
             self.failure = error if isinstance(error, GraphbedError) else GraphbedError(what=str(error))
             log.error("trainer gives up", error=str(error), exc_info=not isinstance(error, GraphbedError))
+        if not self._stopping.is_set():
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _watch_parent(self, parent_pid: int) -> None:

@@ -84,7 +84,10 @@ class Trainer:
             held.release(lockserver_pb2.RELEASE_REASON_SHUTDOWN, "stopping")
 
     def run(self) -> None:
-        """Work until `stopping` is set. Raises the last error after too many failures in a row, TooLarge at once."""
+        """Work until `stopping` is set, or the lock server says that this trainer is to end.
+
+        Raises the last error after too many failures in a row, TooLarge at once.
+        """
         failures = 0
         request_id = _request_id()
         while not self._stopping.is_set():
@@ -102,6 +105,9 @@ class Trainer:
                 continue
             self._reachable(True)
             request_id = _request_id()
+            if reply.wait.reason == lockserver_pb2.WAIT_REASON_DRAINING:
+                log.info("drained", trainer=self._trainer_id)
+                return
             if reply.WhichOneof("outcome") != "grant":
                 self._wait(_seconds(reply.wait.retry_after))
                 continue

@@ -18,7 +18,7 @@ def main() -> None:
     first, count = arguments.seeds
     cells: Counter[tuple[str, str]] = Counter()
     happened: Counter[str] = Counter()
-    steps, commits, void, losses = 0, 0, 0, 0
+    steps, commits, void, skipped, lifted, losses = 0, 0, 0, 0, 0, 0
     started = time.monotonic()
     for seed in range(first, first + count):
         try:
@@ -31,9 +31,12 @@ def main() -> None:
         steps += history.steps
         commits += history.commits
         void += history.void_leases
+        skipped += history.skipped
+        lifted += history.lifted
         losses += history.losses
     print(f"{count} seeds, {steps:,} steps, {time.monotonic() - started:.0f} s")
     print(f"{commits:,} commits, {void:,} leases void, {losses:,} losses of the state")
+    print(f"{skipped:,} buckets skipped, {lifted:,} due again")
     print(", ".join(f"{fault}: {times:,}" for fault, times in sorted(happened.items())))
     print(table(cells))
     if missing := empty_cells(cells):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from graphbed.graph.partition import Partition
+from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
 from graphbed.storage.manifest import manifest_sequences, read_manifest
 from graphbed.storage.objects import sha256_hex
@@ -25,6 +25,10 @@ class Observer:
         self.committed = 0
         self.void = 0
         """Leases that ended without a commit."""
+        self.skipped = 0
+        """Buckets that were given up in an epoch."""
+        self.lifted = 0
+        """Buckets that were made due again."""
 
     def observe(self, job: str, fields: dict[str, str] | None) -> None:
         """A job has a new state; None: it was lost."""
@@ -55,6 +59,7 @@ class Observer:
             pointer.partition: pointer.version.key for pointer in manifest.pointers
         }, "the state does not begin with the pointers of the newest manifest"
         assert new.done == {entry.bucket: entry.epochs for entry in manifest.progress if entry.epochs}
+        assert sorted(new.skipped.values(), key=lambda entry: entry.bucket) == list(manifest.skipped)
 
     def _leases_never_share_a_partition(self, state: JobState) -> None:
         held = Counter(start.partition for lease in state.leases.values() for start in lease.partitions)
@@ -72,20 +77,34 @@ class Observer:
     def _change_is_one_thing(self, old: JobState, new: JobState) -> None:
         """Pointers and done marks move together, for exactly the partitions and buckets of one lease that ended."""
         moved = {p for p in new.pointers if old.pointers.get(p) != new.pointers[p]}
-        done = {b for b in new.done if old.done.get(b, 0) != new.done[b]}
+        done = {b for b in {*old.done, *new.done} if old.done.get(b, 0) != new.done.get(b, 0)}
         ended = old.leases.keys() - new.leases.keys()
         assert old.pointers.keys() <= new.pointers.keys()
-        if not moved and not done:
+        if not moved:
             self.void += len(ended)
+            self._marks_without_a_commit_are_recorded(old, new, done)
             return
         assert len(ended) == 1, "pointers moved without the end of one lease"
         lease = old.leases[next(iter(ended))]
         assert moved == {start.partition for start in lease.partitions}
         assert done == set(lease.buckets)
+        assert _skips(old) == _skips(new)
         assert all(new.done[bucket] == lease.epoch + 1 == old.done.get(bucket, 0) + 1 for bucket in done)
         for partition in moved:
             assert new.pointers[partition].key == layout.partition_version(self._plan.job, partition, lease.lease_id)
         self.committed += 1
+
+    def _marks_without_a_commit_are_recorded(self, old: JobState, new: JobState, done: set[Bucket]) -> None:
+        """A mark goes on by one where a skipped epoch is recorded, and back by one where the record is taken back."""
+        before, after = _skips(old), _skips(new)
+        was, is_now = ({bucket: state.done.get(bucket, 0) for bucket in done} for state in (old, new))
+        assert {(bucket, was[bucket]) for bucket in done if is_now[bucket] > was[bucket]} == after - before
+        assert {(bucket, is_now[bucket]) for bucket in done if is_now[bucket] < was[bucket]} == before - after
+        ended = [old.leases[lease_id] for lease_id in old.leases.keys() - new.leases.keys()]
+        skipped = {bucket for bucket, _ in after - before}
+        assert all((bucket,) in {lease.buckets for lease in ended} for bucket in skipped), "skipped, but not alone"
+        self.skipped += len(after - before)
+        self.lifted += len(before - after)
 
     def _lease_ids_are_new(self, new: JobState) -> None:
         old = self._state.leases if self._state else {}
@@ -97,3 +116,8 @@ class Observer:
         """Which trainer holds which partition now."""
         leases = self._state.leases.values() if self._state else ()
         return {start.partition: lease.trainer for lease in leases for start in lease.partitions}
+
+
+def _skips(state: JobState) -> set[tuple[Bucket, int]]:
+    """Buckets that were given up, and in which epoch."""
+    return {(bucket, epoch) for bucket, skipped in state.skipped.items() for epoch in skipped.epochs}

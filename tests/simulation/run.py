@@ -1,6 +1,7 @@
 """One simulated history from a seed: faults for a while, then none, and everything must come to its end."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from graphbed.config.job import JobConfig
@@ -11,9 +12,10 @@ from graphbed.storage.graph_document import write_graph
 from graphbed.storage.manifest import manifest_sequences, read_manifest, require_newest
 from services.lockserver.coordinator import Commitment, Coordinator
 from services.lockserver.plan import Plan
-from services.lockserver.state import Progress
+from services.lockserver.state import Lease, Progress
 from tests.fixtures.history import check_history
 from tests.simulation.observer import Observer
+from tests.simulation.operator import SimulatedOperator
 from tests.simulation.servers import SimulatedServer
 from tests.simulation.stores import FailingObjects, Objects, States
 from tests.simulation.trainers import SimulatedTrainer
@@ -38,6 +40,10 @@ class History:
     """Virtual."""
     commits: int
     void_leases: int
+    skipped: int
+    """Buckets that were given up in an epoch."""
+    lifted: int
+    """Buckets that were made due again."""
     losses: int
     """How often the state was lost."""
     happened: Counter[str]
@@ -70,10 +76,17 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
     ]
     _submit(world, replicas, config)
     reach = FailingObjects(world, objects, deadly=False)
+    poison = world.random.choice(sorted(plan.edges))
     workers = [
-        SimulatedTrainer(world, f"trainer-{n}", replicas, reach, plan, lambda: observer.losses) for n in range(trainers)
+        SimulatedTrainer(world, f"trainer-{n}", replicas, reach, plan, lambda: observer.losses, poison)
+        for n in range(trainers)
     ]
-    _Impostor(world, replicas, workers)
+
+    def leases() -> list[Lease]:
+        return [lease for worker in workers for lease, _, _ in worker.granted.values()]
+
+    SimulatedOperator(world, config.job, replicas, leases)
+    _Impostor(world, replicas, leases)
     _lose_states(world, states)
     while world.steps < steps and not _ended(objects, config):
         assert world.step()
@@ -88,6 +101,8 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
         seconds=world.now,
         commits=observer.committed,
         void_leases=observer.void,
+        skipped=observer.skipped,
+        lifted=observer.lifted,
         losses=observer.losses,
         happened=world.happened,
         cells=world.cells,
@@ -123,15 +138,15 @@ class _Impostor:
 
     name = "impostor"
 
-    def __init__(self, world: World, servers: list[SimulatedServer], workers: list[SimulatedTrainer]) -> None:
+    def __init__(self, world: World, servers: list[SimulatedServer], leases: Callable[[], list[Lease]]) -> None:
         self._world = world
         self._servers = servers
-        self._workers = workers
+        self._leases = leases
         world.after(1.0, self._try)
 
     def _try(self) -> None:
         self._world.after(2.0, self._try)
-        leases = [lease for worker in self._workers for lease, _, _ in worker.granted.values()]
+        leases = self._leases()
         if not leases:
             return
         lease_id = self._world.random.choice(leases).lease_id

@@ -6,6 +6,7 @@ from typing import Any
 from graphbed.clock import ManualClock
 from graphbed.errors import GraphbedError, ServerUnreachable
 from services.lockserver.coordinator import Coordinator
+from services.lockserver.operations import Operations
 from tests.simulation.stores import FailingObjects, FailingStates, Objects, States
 from tests.simulation.world import Crashed, World
 from tests.unit.lockserver.cluster import Cluster
@@ -50,6 +51,13 @@ class SimulatedServer:
             return ServerUnreachable(service="lockserver", address=self.name)
         coordinator = self._cluster.coordinator
         return self._run(what, lambda: request(coordinator))
+
+    def operate(self, what: str, request: Callable[[Operations], Any]) -> Any:
+        """As `handle`, for what people ask."""
+        if self._cluster is None or self._busy:
+            return ServerUnreachable(service="lockserver", address=self.name)
+        operations = self._cluster.operations
+        return self._run(what, lambda: request(operations))
 
     def _tick(self) -> None:
         self._world.after(TICK_SECONDS, self._tick)

@@ -16,17 +16,21 @@ def test_no_fault_breaks_an_invariant_and_every_job_ends(shard: int):
     """At least 50,000 steps a shard; `python -m tests.simulation --seeds N 1` replays seed N."""
     cells: Counter[tuple[str, str]] = Counter()
     happened: Counter[str] = Counter()
-    steps = void = 0
+    steps = void = skipped = lifted = 0
     for seed in range(shard * SEEDS_A_SHARD, (shard + 1) * SEEDS_A_SHARD):
         history = simulate(seed, steps=STEPS)
         cells += history.cells
         happened += history.happened
         steps += history.steps
         void += history.void_leases
+        skipped += history.skipped
+        lifted += history.lifted
     assert empty_cells(cells) == []
     assert all(happened[fault] for fault in MESSAGE_FAULTS)
     assert steps >= 50_000
     assert void >= 50
+    assert skipped >= 20
+    assert lifted >= 5
 
 
 def test_the_same_seed_makes_the_same_history():

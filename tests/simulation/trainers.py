@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphbed.errors import GraphbedError, LeaseLost, ServerUnreachable, StoreUnavailable
-from graphbed.graph.partition import Partition
+from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
 from graphbed.storage.objects import ObjectStore, sha256_hex
 from graphbed.storage.receipt import Receipt
@@ -13,7 +13,7 @@ from services.lockserver.coordinator import Commitment, Coordinator, Granted
 from services.lockserver.plan import Plan
 from services.lockserver.state import Lease, Progress
 from tests.simulation.servers import SimulatedServer
-from tests.simulation.world import World
+from tests.simulation.world import NO_FAULTS, World
 
 TIMEOUT_SECONDS = 1.0
 WORK_SECONDS = (0.5, 4.0)
@@ -24,6 +24,10 @@ RENAMED = 0.5
 """Share of starts with a new name, as of a pod that replaces another: nobody asks for the old one's lease again."""
 RELEASED = 0.15
 """Share of leases that are handed back, as at SIGTERM."""
+FAILED = 0.02
+"""Share of leases that fail for no reason."""
+POISONOUS_DEATHS = 0.5
+"""Share of the leases with the poisonous bucket that kill their trainer; the others are handed back as failed."""
 _ids = itertools.count(1)
 
 Request = Callable[[Coordinator], Any]
@@ -40,14 +44,16 @@ class SimulatedTrainer:
         store: ObjectStore,
         plan: Plan,
         losses: Callable[[], int],
+        poison: Bucket,
     ) -> None:
-        """`losses` tells how often the state was lost so far."""
+        """`losses` tells how often the state was lost so far; under faults nobody can train `poison`."""
         self._world = world
         self.name = name
         self._servers = servers
         self._store = store
         self._plan = plan
         self._losses = losses
+        self._poison = poison
         self._life = 0
         self._asleep_until = 0.0
         self.granted: dict[str, tuple[Lease, float, int]] = {}
@@ -71,14 +77,17 @@ class SimulatedTrainer:
             if self._world.now < self._asleep_until:
                 self._world.after(self._asleep_until - self._world.now, happen)
             elif self._world.chance("trainer_crash"):
-                self._life += 1
-                self._world.after(self._world.random.uniform(0, 5), self._begin)
+                self._die()
             else:
                 if self._world.chance("trainer_pause"):
                     self._asleep_until = self._world.now + self._world.random.uniform(*PAUSE_SECONDS)
                 what()
 
         self._world.after(seconds, happen)
+
+    def _die(self) -> None:
+        self._life += 1
+        self._world.after(self._world.random.uniform(0, 5), self._begin)
 
     # Work.
 
@@ -126,6 +135,10 @@ class SimulatedTrainer:
         def end() -> None:
             if lost:
                 self._acquire()
+            elif self._is_poisoned(lease) and self._world.random.random() < POISONOUS_DEATHS:
+                self._die()
+            elif self._is_poisoned(lease) or self._world.random.random() < FAILED:
+                self._release(lease, failure="no memory")
             elif self._world.random.random() < RELEASED:
                 self._release(lease)
             else:
@@ -133,6 +146,9 @@ class SimulatedTrainer:
 
         self._later(0.5, beat)
         self._later(ends - self._world.now, end)
+
+    def _is_poisoned(self, lease: Lease) -> bool:
+        return self._poison in lease.buckets and self._world.faults is not NO_FAULTS
 
     def _store_all(self, lease: Lease) -> None:
         try:
@@ -149,12 +165,16 @@ class SimulatedTrainer:
             lambda _: self._acquire(),
         )
 
-    def _release(self, lease: Lease) -> None:
+    def _release(self, lease: Lease, failure: str = "") -> None:
         request_id = f"{self.name}-{next(_ids)}"
         self._call(
             "release",
             lambda c: c.release(
-                trainer=self.name, request_id=request_id, lease_id=lease.lease_id, reason="shutdown", failure=""
+                trainer=self.name,
+                request_id=request_id,
+                lease_id=lease.lease_id,
+                reason="failed" if failure else "shutdown",
+                failure=failure,
             ),
             lambda _: self._acquire(),
         )

@@ -23,6 +23,7 @@ from services.lockserver.jobs import JobTable
 from services.lockserver.manifests import ManifestWriter
 from services.lockserver.metrics import LockServerMetrics
 from services.lockserver.observer import Observer
+from services.lockserver.operations import Operations
 from services.lockserver.settling import Settler
 from services.lockserver.state_store import MemoryStateStore, StateStore
 from tests.unit.lockserver.examples import SHA256, delta_receipt, make_config, receipts
@@ -113,6 +114,7 @@ class Cluster:
             metrics=metrics,
             only_job=only_job,
         )
+        self.operations = Operations(jobs=self.jobs, manifests=self.manifests)
         self.expiry = Expiry(jobs=self.jobs, clock=self.clock, metrics=metrics)
         self.observer = Observer(jobs=self.jobs, clock=self.clock, metrics=metrics)
         self.settler = Settler(jobs=self.jobs, parameters=self.parameters, clock=self.clock, metrics=metrics)

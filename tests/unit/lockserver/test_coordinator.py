@@ -182,7 +182,7 @@ def test_a_completed_job_with_more_epochs_runs_on(cluster: Cluster, store: Direc
 def test_a_cancelled_job_loses_its_leases_and_is_in_a_manifest(cluster: Cluster, store: DirectoryStore) -> None:
     cluster.submit(square_schema(2))
     granted = cluster.acquire()
-    cluster.coordinator.cancel("j")
+    cluster.operations.cancel("j")
     assert require_newest(store, "j").status == "cancelled"
     with pytest.raises(LeaseLost):
         cluster.commit(granted)
@@ -198,7 +198,7 @@ def test_an_unknown_job_is_told(cluster: Cluster) -> None:
     with pytest.raises(JobUnknown):
         cluster.coordinator.get_job("nobody")
     with pytest.raises(JobUnknown):
-        cluster.coordinator.cancel("nobody")
+        cluster.operations.cancel("nobody")
 
 
 def test_requests_that_come_again_get_the_first_answer_even_when_the_job_has_ended(cluster: Cluster) -> None:
@@ -375,7 +375,7 @@ def test_ending_all_leases_leaves_what_was_committed(cluster: Cluster) -> None:
     cluster.work(2)
     done = cluster.jobs.current("j").done
     leases = [cluster.acquire(trainer) for trainer in ("ann", "bob")]
-    cluster.coordinator.revoke_all("j")
+    cluster.operations.revoke_all("j")
     state = cluster.jobs.current("j")
     assert not state.leases
     assert state.done == done

@@ -17,7 +17,18 @@ from graphbed.storage.objects import sha256_hex
 from graphbed.storage.receipt import Receipt
 from services.lockserver import transitions
 from services.lockserver.codec import decode, encode
-from services.lockserver.lifecycle import cancel, extend, fresh, next_manifest, record_manifest, restored
+from services.lockserver.failures import quarantined
+from services.lockserver.lifecycle import (
+    cancel,
+    extend,
+    fresh,
+    next_manifest,
+    pause,
+    record_manifest,
+    restored,
+    resume,
+    unquarantine,
+)
 from services.lockserver.plan import Plan
 from services.lockserver.scheduler import NoWork
 from services.lockserver.state import Delta, JobState, Lease, Progress, RequestKind, Status
@@ -78,9 +89,9 @@ class Histories(RuleBasedStateMachine):
         outcome = transitions.acquire(before, self.plan, **ask)
         assert transitions.acquire(before, self.plan, **ask) == outcome
         others = [lease for lease in before.leases.values() if lease.trainer != trainer]
-        if not others and before.header.status is Status.RUNNING:
-            assert isinstance(outcome.answer, Lease), "work is due, nobody works, and nothing was granted"
         self._apply(outcome.delta)
+        if not others and self.state.header.status is Status.RUNNING:
+            assert isinstance(outcome.answer, Lease), "work is due, nobody works, and nothing was granted"
         if isinstance(outcome.answer, Lease):
             assert self.state.leases_of(trainer) == [lease_id]
             assert {s.partition: s.version for s in outcome.answer.partitions if s.version} == {
@@ -141,7 +152,7 @@ class Histories(RuleBasedStateMachine):
         with pytest.raises(LeaseLost):
             transitions.renew(self.state, **mine, progress=Progress())
         with pytest.raises(LeaseLost):
-            transitions.release(self.state, **mine, request_id=self._new("request"), failure="")
+            transitions.release(self.state, self.plan, **mine, request_id=self._new("request"), failure="")
         with pytest.raises(LeaseLost):
             self._try_commit(stranger, self._new("request"), lease.lease_id)
 
@@ -150,21 +161,55 @@ class Histories(RuleBasedStateMachine):
     def release(self, data: st.DataObject) -> None:
         lease = self._draw_lease(data)
         done, request_id = self.state.done, self._new("request")
-        facts = {"trainer": lease.trainer, "request_id": request_id, "lease_id": lease.lease_id, "failure": "oh"}
-        self._apply(transitions.release(self.state, **facts))
+        failure = data.draw(st.sampled_from(["", "oh"]))
+        facts = {"trainer": lease.trainer, "request_id": request_id, "lease_id": lease.lease_id, "failure": failure}
+        self._apply(transitions.release(self.state, self.plan, **facts))
         assert lease.lease_id not in self.state.leases
-        assert self.state.done == done
-        assert transitions.release(self.state, **facts) is None
+        assert failure or self.state.done == done
+        assert transitions.release(self.state, self.plan, **facts) is None
 
     @rule(data=st.data(), late=st.booleans())
     @precondition(lambda self: self.state.leases)
     def expire(self, data: st.DataObject, late: bool) -> None:
         lease = self._draw_lease(data)
         seen = self.state.beats[lease.lease_id].renewals - late
-        delta = transitions.expire(self.state, lease.lease_id, seen)
+        delta = transitions.expire(self.state, self.plan, lease.lease_id, seen)
         assert (delta is None) == late
         self._apply(delta)
         assert (lease.lease_id in self.state.leases) == late
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.state.leases)
+    def stall(self, data: st.DataObject) -> None:
+        lease = self._draw_lease(data)
+        self._apply(transitions.stall(self.state, self.plan, lease.lease_id, Progress(edges=-1)))
+        assert lease.lease_id in self.state.leases
+        seen = transitions.standing(self.state.beats[lease.lease_id])
+        self._apply(transitions.stall(self.state, self.plan, lease.lease_id, seen))
+        assert lease.lease_id not in self.state.leases
+
+    @rule()
+    @precondition(lambda self: not self.state.header.status.has_ended)
+    def pause(self) -> None:
+        before = self.state
+        self._apply(pause(self.state, "j"))
+        assert self.state.header.status is Status.PAUSED
+        assert self.state.leases == before.leases
+
+    @rule()
+    @precondition(lambda self: not self.state.header.status.has_ended)
+    def resume(self) -> None:
+        self._apply(resume(self.state, "j"))
+        assert self.state.header.status is Status.RUNNING
+
+    @rule()
+    @precondition(lambda self: self.state.skipped)
+    def unquarantine(self) -> None:
+        leased = {bucket for lease in self.state.leases.values() for bucket in lease.buckets}
+        idle = set(quarantined(self.state)) - leased
+        before = self.state
+        self._apply(unquarantine(self.state, "j", None))
+        assert {b for b, done in before.done.items() if self.state.done.get(b, 0) == done - 1} == idle
 
     @rule()
     @precondition(lambda self: self.unnoted is None)
@@ -221,8 +266,9 @@ class Histories(RuleBasedStateMachine):
         assert self.state.leases.keys() == self.state.beats.keys()
 
     @invariant()
-    def each_bucket_is_committed_once_an_epoch(self) -> None:
+    def each_bucket_is_committed_once_an_epoch_or_recorded_as_skipped(self) -> None:
         counts = Counter((pair, commit.epoch) for commit in self._log() for pair in commit.buckets)
+        counts += Counter(((s.lhs, s.rhs), epoch) for s in self.state.skipped.values() for epoch in s.epochs)
         assert max(counts.values(), default=1) == 1
         epochs = Counter(pair for pair, _ in counts)
         assert epochs == {(b.lhs, b.rhs): done for b, done in self.state.done.items()}
@@ -250,12 +296,14 @@ class Histories(RuleBasedStateMachine):
         if not hasattr(self, "plan"):
             return
         self._apply(transitions.void_leases(self.state, list(self.state.leases)))
+        if not self.state.header.status.has_ended:
+            self.resume()
         for _ in range(len(self.plan.edges) * EPOCHS):
             if self.state.header.status is Status.COMPLETED:
                 break
             self.acquire("ann")
             self._commit(self.state.leases[self.state.leases_of("ann")[0]])
-            self.each_bucket_is_committed_once_an_epoch()
+            self.each_bucket_is_committed_once_an_epoch_or_recorded_as_skipped()
         assert self.state.header.status is Status.COMPLETED
         assert self.state.done == dict.fromkeys(self.plan.edges, EPOCHS)
         assert sum(t.leases for t in self.state.epochs.values()) == len(self._log())
@@ -462,7 +510,9 @@ def test_a_job_remembers_a_bounded_number_of_trainers_and_answers() -> None:
         outcome = transitions.acquire(state, plan, trainer=f"t{number}", request_id="r1", lease_id=f"l{number}")
         assert outcome.delta is not None
         state = state.apply(outcome.delta)
-        released = transitions.release(state, trainer=f"t{number}", request_id="r2", lease_id=f"l{number}", failure="")
+        released = transitions.release(
+            state, plan, trainer=f"t{number}", request_id="r2", lease_id=f"l{number}", failure=""
+        )
         assert released is not None
         state = state.apply(released)
     assert len(state.trainers) == transitions.TRAINERS_KEPT
@@ -471,4 +521,9 @@ def test_a_job_remembers_a_bounded_number_of_trainers_and_answers() -> None:
         outcome = transitions.acquire(state, plan, trainer="last", request_id=f"r{number}", lease_id=f"x{number}")
         assert outcome.delta is not None
         state = state.apply(outcome.delta)
+        released = transitions.release(
+            state, plan, trainer="last", request_id=f"s{number}", lease_id=f"x{number}", failure=""
+        )
+        assert released is not None
+        state = state.apply(released)
     assert len(state.trainers["last"].replies) == transitions.REPLIES_KEPT

@@ -73,8 +73,8 @@ def test_a_new_server_watches_a_whole_ttl_before_it_ends_a_lease(cluster: Cluste
 
 
 def test_a_watch_forgets_leases_that_are_gone() -> None:
-    watch = LeaseWatch()
-    lease = Watched(lease_id="l", renewals=0, ttl_seconds=2)
+    watch: LeaseWatch[int] = LeaseWatch()
+    lease = Watched(lease_id="l", mark=0, patience_seconds=2)
     watch.look([lease], 0.0)
     watch.look([lease], 1.0)
     watch.look([], 2.0)

@@ -1,5 +1,7 @@
 """The scheduler against its rules, written down slowly: every pair of groups is tried, every rule asked in turn."""
 
+from collections.abc import Mapping
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +29,7 @@ PLANS = [
     square_plan(5),
     square_plan(6, num_groups=3),
     square_plan(5, num_groups=1),
+    square_plan(6, barrier=True),
     bipartite_plan(4, 3),
     bipartite_plan(5, 2, num_groups=2),
     _uneven_plan(),
@@ -39,7 +42,9 @@ def by_the_book(plan: Plan, board: Board) -> Work | NoWork:
     due = {b: board.done.get(b, 0) for b in plan.edges if board.done.get(b, 0) < board.num_epochs}
     if not due:
         return NoWork.NOTHING_DUE
-    allowed = [work for work in _leases(plan, due) if _is_free(plan, board, due, work)]
+    allowed = [work for work in _leases(plan, due, board.alone) if _is_free(plan, board, due, work)]
+    if plan.rules.barrier:
+        allowed = [work for work in allowed if work.epoch == min(due.values())]
     if not allowed:
         return NoWork.PARTITIONS_BUSY
     joined = [work for work in allowed if set(work.partitions) & set(board.trained)]
@@ -49,18 +54,23 @@ def by_the_book(plan: Plan, board: Board) -> Work | NoWork:
     def rank(work: Work) -> tuple[object, ...]:
         moved = sum(plan.bytes(p) * (1 if p in board.at_hand else 2) for p in work.partitions)
         edges = sum(plan.edges[bucket] for bucket in work.buckets)
-        digest = stable_hash(plan.job, work.epoch, work.groups)
-        return round(8 * moved / plan.largest_bytes), work.epoch, -edges, digest
+        digest = stable_hash(plan.job, work.epoch, work.groups or work.buckets[0])
+        reluctance = 0 if work.groups else board.alone[work.buckets[0]]
+        return reluctance, round(8 * moved / plan.largest_bytes), work.epoch, -edges, digest
 
     return min(joined or allowed, key=rank)
 
 
-def _leases(plan: Plan, due: dict[Bucket, int]) -> list[Work]:
+def _leases(plan: Plan, due: dict[Bucket, int], alone: Mapping[Bucket, int]) -> list[Work]:
     """All that could be leased if everything were free."""
-    leases = []
+    leases = [
+        Work(epoch=epoch, groups=(), buckets=(bucket,), partitions=plan.resources[bucket])
+        for bucket, epoch in due.items()
+        if bucket in alone
+    ]
     for epoch in sorted(set(due.values())):
         dealing = deal(plan, epoch)
-        mine = [bucket for bucket, completed in due.items() if completed == epoch]
+        mine = [bucket for bucket, completed in due.items() if completed == epoch and bucket not in alone]
         pairs = {(dealing.lhs[b.lhs], dealing.rhs[b.rhs]) for b in mine}
         if dealing.shared:
             pairs = {(min(pair), max(pair)) for pair in pairs}
@@ -96,5 +106,6 @@ def test_the_choice_is_the_one_by_the_book(data: st.DataObject, plan: Plan) -> N
         trained=data.draw(some),
         busy=data.draw(st.just(frozenset[Partition]()) | some),
         at_hand=data.draw(some),
+        alone=data.draw(st.dictionaries(st.sampled_from(sorted(plan.edges)), st.integers(0, 2), max_size=3)),
     )
     assert choose(plan, board) == by_the_book(plan, board)

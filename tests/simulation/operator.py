@@ -1,0 +1,57 @@
+"""The operator of the simulated world: pauses, resumes, revokes and forgives, and resumes when the faults are over."""
+
+from collections.abc import Callable, Sequence
+
+from graphbed.errors import (
+    GraphbedError,
+    JobEnded,
+    JobUnknown,
+    LeaseLost,
+    ManifestForeign,
+    ServerUnreachable,
+    StoreUnavailable,
+)
+from services.lockserver.operations import Operations
+from services.lockserver.state import Lease
+from tests.simulation.servers import SimulatedServer
+from tests.simulation.world import NO_FAULTS, World
+
+PERIOD_SECONDS = 1.0
+PAUSES = 0.05
+"""Share of looks at which a job is paused; it is resumed at the next look."""
+REVOCATIONS = 0.3
+FORGIVENESS = 0.1
+"""Share of looks at which all quarantined buckets are made due again."""
+_EXPECTED = (ServerUnreachable, StoreUnavailable, ManifestForeign, JobEnded, JobUnknown, LeaseLost)
+
+
+class SimulatedOperator:
+    """Asks any server; an answer that is lost is not asked for again until the next look."""
+
+    def __init__(
+        self, world: World, job: str, servers: Sequence[SimulatedServer], leases: Callable[[], list[Lease]]
+    ) -> None:
+        """`leases` gives leases that were granted at some time."""
+        self._world = world
+        self._job = job
+        self._servers = servers
+        self._leases = leases
+        world.after(PERIOD_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._world.after(PERIOD_SECONDS, self._look)
+        self._ask("resume", lambda operations: operations.resume(self._job))
+        if self._world.faults is NO_FAULTS:
+            return
+        if self._world.random.random() < PAUSES:
+            self._ask("pause", lambda operations: operations.pause(self._job))
+        leases = self._leases()
+        if leases and self._world.random.random() < REVOCATIONS:
+            lease_id = self._world.random.choice(leases[-6:]).lease_id
+            self._ask("revoke", lambda operations: operations.revoke(lease_id))
+        if self._world.random.random() < FORGIVENESS:
+            self._ask("unquarantine", lambda operations: operations.unquarantine(self._job, None))
+
+    def _ask(self, what: str, request: Callable[[Operations], object]) -> None:
+        answer = self._world.random.choice(self._servers).operate(what, request)
+        assert not isinstance(answer, GraphbedError) or isinstance(answer, _EXPECTED), answer
