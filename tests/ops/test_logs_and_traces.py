@@ -30,7 +30,12 @@ def with_message(lines: Iterable[dict[str, str]], message: str) -> list[dict[str
 
 def test_a_lease_can_be_followed_through_logs_and_traces(watched: tuple[Cluster, Prometheus]) -> None:
     cluster, _ = watched
-    trainer = cluster.start_trainer(OTEL_TRACES_EXPORTER="console", GRAPHBED_TRAINER_ID="traced")
+    trainer = cluster.start_trainer(
+        OTEL_TRACES_EXPORTER="console",
+        GRAPHBED_TRAINER_ID="traced",
+        # Spans and log lines share a file here: each is to be written in one piece.
+        PYTHONUNBUFFERED="1",
+    )
     deadline = time.monotonic() + 120
     while "lease committed" not in trainer.log():
         assert time.monotonic() < deadline, trainer.log()[-2000:]
