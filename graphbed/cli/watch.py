@@ -13,7 +13,7 @@ from rich.live import Live
 
 from graphbed.cli.arguments import DEFAULT_LOCKSERVER, AsJson, LockServer
 from graphbed.cli.status import describe
-from graphbed.cli.watching.follow import follow
+from graphbed.cli.watching.follow import ENDED, follow
 from graphbed.cli.watching.screen import View, screen
 from graphbed.errors import InputError
 from graphbed.v1 import lockserver_pb2
@@ -24,7 +24,8 @@ WITHOUT_TERMINAL = (80, 24)
 
 def watch(
     job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="Name of the job; the running one.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[JOB]", help="Name of the job; the only one that has not ended.", show_default=False),
     ] = None,
     lockserver: LockServer = DEFAULT_LOCKSERVER,
     seconds: Annotated[float, typer.Option(min=0.2, help="Time between two looks.")] = 1.0,
@@ -51,8 +52,8 @@ def watch(
 
 
 def the_running_job(jobs: Iterable[lockserver_pb2.JobSummary]) -> str:
-    """The job that is meant if none is named. Raises InputError unless there is one that runs."""
-    running = [job.job for job in jobs if job.status == lockserver_pb2.JOB_STATUS_RUNNING]
+    """The job that is meant if none is named. Raises InputError unless one has not ended."""
+    running = [job.job for job in jobs if job.status not in ENDED]
     if len(running) != 1:
         found = f"these run: {', '.join(running)}" if running else "none runs"
         raise InputError(what=f"name the job to watch; {found}")

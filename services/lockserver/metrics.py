@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from graphbed.counters import at_zero
 from graphbed.errors import StoreDenied, StoreFull, StoreUnavailable
+from services.lockserver import generations
 
 _PREFIX = "graphbed_lockserver"
 
@@ -44,7 +45,9 @@ class LockServerMetrics:
         self.manifests = counter("manifests_total", "Manifests written.")
         self.manifest_failures = counter("manifest_failures_total", "Manifests that could not be written.")
         self.manifests_damaged = counter("manifests_damaged_total", "Manifests passed over because they are not whole.")
-        self.generations = counter("generations_total", "Generations begun, by reason.", ("reason",))
+        self.generations = at_zero(
+            counter("generations_total", "Generations begun, by reason.", ("reason",)), *generations.Reason
+        )
         self.generation_leases_void = counter(
             "generation_leases_void_total", "Leases that ended because a generation did."
         )
@@ -55,6 +58,7 @@ class LockServerMetrics:
         self.settle_failures = counter("settle_failures_total", "Failed calls of the parameter server.")
         self.conflicts = counter("state_conflicts_total", "Changes that lost to another one and were tried again.")
         self.jobs = gauge("jobs", "Jobs by status: running, paused, completed, cancelled.", "status")
+        self.running = gauge("running", "Whether the job gives out work: 1, or 0 once it has ended or is paused.")
         self.leases = gauge("leases_active", "Live leases.")
         self.trainers = gauge("trainers_active", "Trainers that hold a lease.")
         self.pending = gauge("buckets_pending", "Bucket epochs that are still due; 0 once a job has ended.")

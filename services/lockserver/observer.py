@@ -44,17 +44,19 @@ class Observer:
     def _show(self, context: JobContext, state: JobState) -> None:
         job = context.config.job
         summary = summarize(context.plan, state)
-        running = state.header.status is Status.RUNNING
-        pace = self._paces.setdefault(job, Pace())
+        running, ended = state.header.status is Status.RUNNING, state.header.status.has_ended
+        # A job that is paused has no pace, and afterwards a new one.
+        pace = self._paces.setdefault(job, Pace()) if running or ended else Pace()
+        self._paces[job] = pace
         if running:
             pace.note(summary.edges_done, self._clock.monotonic())
-        left = pace.seconds_left(summary.edges_total - summary.edges_done) if running else 0.0
+        left = 0.0 if ended else pace.seconds_left(summary.edges_total - summary.edges_done)
         newest = state.epochs[max(state.epochs)] if state.epochs else None
         metrics = self._metrics
         metrics.leases.labels(job).set(len(state.leases))
         metrics.trainers.labels(job).set(len({lease.trainer for lease in state.leases.values()}))
-        due = 0 if state.header.status.has_ended else summary.buckets_total - summary.buckets_done
-        metrics.pending.labels(job).set(due)
+        metrics.running.labels(job).set(running)
+        metrics.pending.labels(job).set(0 if ended else summary.buckets_total - summary.buckets_done)
         metrics.quarantined.labels(job).set(summary.buckets_quarantined)
         metrics.epoch.labels(job).set(summary.epoch)
         metrics.progress.labels(job).set(summary.edges_done / summary.edges_total if summary.edges_total else 1.0)

@@ -44,11 +44,21 @@ def _lease_seconds(instance: str, bucket: str) -> dict[str, str]:
 CASES = (
     AlertCase(
         alert="GraphbedNoProgress",
-        fires={'graphbed_lockserver_buckets_pending{job_name="j"}': "4x60", "graphbed_trainer_edges_total": "9x60"},
+        fires={
+            'graphbed_lockserver_buckets_pending{job_name="j"}': "4x60",
+            'graphbed_lockserver_buckets_pending{job_name="paused"}': "4x60",
+            'graphbed_lockserver_running{job_name="j"}': "1x60",
+            'graphbed_lockserver_running{job_name="paused"}': "0x60",
+            "graphbed_trainer_edges_total": "9x60",
+        },
         at="40m",
         not_yet="10m",
         labels=[JOB],
-        quiet={'graphbed_lockserver_buckets_pending{job_name="j"}': "4x60", "graphbed_trainer_edges_total": "9+1x60"},
+        quiet={
+            'graphbed_lockserver_buckets_pending{job_name="j"}': "4x60",
+            'graphbed_lockserver_running{job_name="j"}': "1x60",
+            "graphbed_trainer_edges_total": "9+1x60",
+        },
     ),
     AlertCase(
         alert="GraphbedNoTrainers",
@@ -97,6 +107,19 @@ CASES = (
         },
     ),
     AlertCase(
+        alert="GraphbedLeasesStalling",
+        fires={"graphbed_lockserver_lease_stalls_total": "0+1x60"},
+        not_yet="1m",
+        quiet={"graphbed_lockserver_lease_stalls_total": "0x5 1x60"},
+    ),
+    AlertCase(
+        alert="GraphbedBucketsQuarantined",
+        fires={'graphbed_lockserver_buckets_quarantined{job_name="j"}': "0x5 2x60"},
+        not_yet="4m",
+        labels=[JOB],
+        quiet={'graphbed_lockserver_buckets_quarantined{job_name="j"}': "0x60"},
+    ),
+    AlertCase(
         alert="GraphbedLeasesFailing",
         fires={'graphbed_lockserver_releases_total{reason="failed"}': "0+1x60"},
         not_yet="2m",
@@ -143,6 +166,31 @@ CASES = (
         at="10m",
         not_yet="1m",
         quiet={"graphbed_lockserver_manifest_failures_total": "0x5 1x60"},
+    ),
+    AlertCase(
+        alert="GraphbedManifestsDamaged",
+        fires={"graphbed_lockserver_manifests_damaged_total": "0x5 1x60"},
+        at="10m",
+        not_yet="4m",
+        quiet={"graphbed_lockserver_manifests_damaged_total": "1x60"},
+    ),
+    AlertCase(
+        alert="GraphbedGenerationBegun",
+        # One server saw it happen; the other began it when it started, before anybody looked.
+        fires={
+            'graphbed_lockserver_generations_total{instance="a",reason="store_changed"}': "0x5 1x60",
+            'process_start_time_seconds{instance="a"}': "-86400x65",
+            'graphbed_lockserver_generations_total{instance="b",reason="state_missing"}': "_x6 1x60",
+            'process_start_time_seconds{instance="b"}': "_x6 360x60",
+        },
+        at="10m",
+        not_yet="4m",
+        quiet={
+            'graphbed_lockserver_generations_total{instance="a",reason="restore"}': "0x5 1x60",
+            'graphbed_lockserver_generations_total{instance="b",reason="state_missing"}': "1x65",
+            'process_start_time_seconds{instance="a"}': "0x65",
+            'process_start_time_seconds{instance="b"}': "-86400x65",
+        },
     ),
     AlertCase(
         alert="GraphbedParametersUnsettled",

@@ -21,6 +21,7 @@ LEASES = Dashboard(
             title="Leases ended without a commit",
             queries={
                 "expired": rate("graphbed_lockserver_lease_expirations_total"),
+                "stalled": rate("graphbed_lockserver_lease_stalls_total"),
                 "{{reason}}": rate("graphbed_lockserver_releases_total", "reason"),
             },
             unit="cps",
@@ -45,6 +46,19 @@ LEASES = Dashboard(
         Panel(
             title="Failed settles", queries={"failed": rate("graphbed_lockserver_settle_failures_total")}, unit="cps"
         ),
+        Panel(
+            title="Generations begun",
+            queries={"{{reason}}": "sum by (reason) (graphbed_lockserver_generations_total)"},
+            description="By the lock servers that run now. Other reasons than new and restore: Redis lost something.",
+        ),
+        Panel(
+            title="What new generations cost",
+            queries={
+                "leases that ended": "sum(graphbed_lockserver_generation_leases_void_total)",
+                "commits that were forgotten": "sum(graphbed_lockserver_generation_commits_lost_total)",
+            },
+        ),
+        Panel(title="Quarantined buckets", queries={"{{job_name}}": of_job("buckets_quarantined")}),
         Panel(
             title="State store: 99 of 100 calls are faster than",
             queries={"{{op}}": quantile(0.99, "graphbed_lockserver_state_store_seconds", "op")},

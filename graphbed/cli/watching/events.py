@@ -26,6 +26,9 @@ def events_between(before: lockserver_pb2.GetJobResponse, after: lockserver_pb2.
             yield f"{lease.trainer_id} leased {_work(lease)}"
     for epoch in range(before.summary.epoch, after.summary.epoch):
         yield f"epoch {epoch + 1} completed{_loss(after, epoch)}"
+    quarantined = after.summary.buckets_quarantined
+    if quarantined != before.summary.buckets_quarantined:
+        yield f"{quarantined} {'bucket is' if quarantined == 1 else 'buckets are'} quarantined"
     if after.manifest_sequence > before.manifest_sequence:
         yield f"checkpoint {after.manifest_sequence} written"
     if after.last_failure != before.last_failure and after.last_failure:
@@ -35,7 +38,7 @@ def events_between(before: lockserver_pb2.GetJobResponse, after: lockserver_pb2.
 
 
 def status_word(reply: lockserver_pb2.GetJobResponse) -> str:
-    """running, completed or cancelled."""
+    """running, paused, completed or cancelled."""
     return lockserver_pb2.JobStatus.Name(reply.summary.status).removeprefix("JOB_STATUS_").lower()
 
 

@@ -9,6 +9,8 @@ from graphbed.errors import GraphbedError, ServerUnreachable, StoreUnavailable
 from graphbed.v1 import lockserver_pb2
 
 EVENTS_KEPT = 50
+ENDED = (lockserver_pb2.JOB_STATUS_COMPLETED, lockserver_pb2.JOB_STATUS_CANCELLED)
+"""A job that is paused may go on."""
 
 
 def follow(
@@ -23,7 +25,7 @@ def follow(
     away = ""
     while True:
         yield View(reply=reply, events=tuple(events), clock=time_of_day(), waiting=away)
-        if reply.summary.status != lockserver_pb2.JOB_STATUS_RUNNING and not away:
+        if reply.summary.status in ENDED and not away:
             return
         pause()
         try:

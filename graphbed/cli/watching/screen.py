@@ -55,6 +55,8 @@ def _head(view: View, width: int) -> list[Text]:
         f"  {_count(trainers, 'trainer')}  {_count(summary.live_leases, 'lease')}"
         f"  checkpoint {view.reply.manifest_sequence or 'none'}",
     )
+    if summary.buckets_quarantined:
+        first.append(f"  {summary.buckets_quarantined} quarantined", "bold red")
     first.pad_right(max(width - len(first) - len(view.clock), 1))
     first.append(view.clock, "dim")
     if view.waiting:

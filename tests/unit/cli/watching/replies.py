@@ -43,6 +43,7 @@ def reply(
         edges_done=changes.pop("edges_done", 300),
         edges_total=1200,
         live_leases=len(leases),
+        buckets_quarantined=changes.pop("quarantined", 0),
     )
     return lockserver_pb2.GetJobResponse(
         summary=summary,

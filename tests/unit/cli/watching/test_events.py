@@ -28,12 +28,14 @@ def test_epochs_checkpoints_failures_and_the_end_are_told():
     after = reply(
         epoch=1,
         epochs=[lockserver_pb2.EpochInfo(epoch=0, edges=100, loss=50.0, leases=0)],
+        quarantined=1,
         manifest_sequence=2,
         last_failure="ann: failed: no memory",
         status=lockserver_pb2.JOB_STATUS_COMPLETED,
     )
     assert list(events_between(reply(), after)) == [
         "epoch 1 completed, loss 0.5000 per edge",
+        "1 bucket is quarantined",
         "checkpoint 2 written",
         "failure: ann: failed: no memory",
         "job completed",

@@ -50,3 +50,9 @@ def test_a_lock_server_that_never_answered_is_an_error():
 def test_a_job_that_is_gone_is_an_error():
     with pytest.raises(JobUnknown):
         views(reply(), JobUnknown(job="j"))
+
+
+def test_a_paused_job_may_go_on():
+    paused = reply(status=lockserver_pb2.JOB_STATUS_PAUSED)
+    seen = views(reply(), paused, paused, reply(), END)
+    assert [event for _, event in seen[-1].events] == ["job paused", "job running", "job completed"]

@@ -70,3 +70,8 @@ def test_what_is_not_known_yet_is_said_to_be_so():
     assert "nothing committed yet" in text
     assert "no lease is live" in text
     assert "checkpoint none" in text
+
+
+def test_quarantined_buckets_are_not_overlooked():
+    lines = screen(View(reply=reply(quarantined=2), events=[], clock=""), width=80, height=24)
+    assert "2 quarantined" in lines[0].plain
