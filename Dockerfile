@@ -1,57 +1,48 @@
 # One target for each service: docker build --target lockserver -t graphbed/lockserver .
 #
 #   PYTHON_IMAGE   the system and CPython below everything
+#   BUILD_IMAGE    what pip runs in, if not in PYTHON_IMAGE; deploy/offline makes one that holds every wheel
 #   TORCH_INDEX    where torch comes from, if not from pip's own index: PyTorch's index of CPU builds makes the trainer's
 #                  image two gigabytes smaller, one of its CUDA indexes makes a trainer for that CUDA version
-#   PIP_FLAGS      e.g. "--no-index --find-links /wheels" to install from deploy/offline/wheels alone
+#   PIP_FLAGS      more arguments of pip, e.g. "--no-index --find-links /wheels"
 #
 # Versions are those of constraints.txt. No BuildKit needed.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG BUILD_IMAGE=${PYTHON_IMAGE}
 
 # ---------------------------------------------------------------- the wheel, and what it needs
-FROM ${PYTHON_IMAGE} AS wheel
-ARG PIP_FLAGS=
-COPY deploy/offline/wheels/ /wheels/
-WORKDIR /src
-COPY pyproject.toml README.md constraints.txt ./
-COPY graphbed/ graphbed/
-COPY services/ services/
-# PIP_FLAGS holds several words.
-# hadolint ignore=SC2086
-RUN python -m pip wheel --quiet --no-cache-dir ${PIP_FLAGS} --no-deps --wheel-dir /dist .
-
-FROM ${PYTHON_IMAGE} AS common
+FROM ${BUILD_IMAGE} AS common
 ARG PIP_FLAGS=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_CACHE_DIR=1
-COPY deploy/offline/wheels/ /wheels/
 WORKDIR /src
-COPY pyproject.toml constraints.txt deploy/requirements.py ./
+COPY pyproject.toml constraints.txt deploy/requirements.py deploy/install.sh ./
+RUN python -m venv --without-pip /opt/graphbed && sh install.sh
+
+FROM common AS wheel
+ARG PIP_FLAGS=
+# PIP_FLAGS holds several words.
 # hadolint ignore=SC2086
-RUN python -m venv --without-pip /opt/graphbed \
-    && python requirements.py >common.txt \
-    && python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} -c constraints.txt -r common.txt
+RUN python -m pip install --quiet ${PIP_FLAGS} -c constraints.txt setuptools wheel
+COPY README.md ./
+COPY graphbed/ graphbed/
+COPY services/ services/
+RUN python -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir /dist .
 
 FROM common AS lockserver-files
 ARG PIP_FLAGS=
-# hadolint ignore=SC2086
-RUN python requirements.py lockserver >extra.txt \
-    && python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} -c constraints.txt -r extra.txt
+RUN sh install.sh lockserver
 COPY --from=wheel /dist/ /dist/
 RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
 
 FROM common AS partitionserver-files
 ARG PIP_FLAGS=
-# hadolint ignore=SC2086
-RUN python requirements.py partitionserver >extra.txt \
-    && python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} -c constraints.txt -r extra.txt
+RUN sh install.sh partitionserver
 COPY --from=wheel /dist/ /dist/
 RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
 
 FROM common AS paramserver-files
 ARG PIP_FLAGS=
-# hadolint ignore=SC2086
-RUN python requirements.py paramserver >extra.txt \
-    && python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} -c constraints.txt -r extra.txt
+RUN sh install.sh paramserver
 COPY --from=wheel /dist/ /dist/
 RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
 
@@ -101,12 +92,11 @@ ENTRYPOINT ["python", "-m", "services.paramserver"]
 FROM common AS trainer-files
 ARG PIP_FLAGS=
 ARG TORCH_INDEX=
-# With an index of its own for torch, so that nothing else comes from there.
+# With an index of its own for torch, so that nothing else comes from there. PIP_FLAGS holds several words.
 # hadolint ignore=SC2086
 RUN python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} \
        ${TORCH_INDEX:+--index-url ${TORCH_INDEX}} -c constraints.txt torch \
-    && python requirements.py trainer >extra.txt \
-    && python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} -c constraints.txt -r extra.txt
+    && sh install.sh trainer cli
 COPY --from=wheel /dist/ /dist/
 RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
 

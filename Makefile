@@ -7,7 +7,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 # Where torch comes from, if not from pip's own index: one with CPU builds saves two gigabytes.
 TORCH_INDEX ?=
 
-.PHONY: help setup quickstart test lint protos docs clean
+.PHONY: help setup quickstart test e2e e2e-images lint protos docs clean
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,7 +29,14 @@ quickstart: setup ## train, evaluate and query a real graph with embedded defaul
 test: setup ## all tests, with real Redis and S3 servers
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-lint: setup ## ruff, mypy --strict, import-linter, generated files
+e2e: e2e-images ## the whole cluster in containers under every fault; renews tests/e2e/record
+	$(BIN)/python -m tests.e2e
+
+e2e-images: setup ## a Docker engine, if none answers, and the images that e2e needs
+	sh deploy/offline/engine.sh
+	COMPOSE=$(BIN)/docker-compose sh deploy/offline/images.sh
+
+lint: setup ## ruff, mypy --strict, import-linter, generated files, hadolint, compose files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -38,6 +45,9 @@ lint: setup ## ruff, mypy --strict, import-linter, generated files
 	$(BIN)/python tools/config_docs.py --check
 	$(BIN)/python -m tools.metrics_docs --check
 	$(BIN)/python -m tools.dashboards --check
+	$(BIN)/hadolint Dockerfile deploy/offline/Dockerfile
+	$(BIN)/docker-compose -f docker-compose.yml config --quiet
+	$(BIN)/docker-compose -f docker-compose.yml -f docker-compose.offline.yml config --quiet
 
 protos: setup ## regenerate graphbed/v1 from protos/
 	$(BIN)/python tools/protos.py

@@ -15,7 +15,7 @@ from graphbed.clock import SystemClock
 from graphbed.config.job import JobConfig
 from graphbed.config.load import dump_job, load_job
 from graphbed.datasets.catalog import dataset_path
-from graphbed.errors import GraphbedError, ServerUnreachable
+from graphbed.errors import GraphbedError, ServerUnreachable, StoreUnavailable
 from graphbed.evaluation.evaluate import evaluate
 from graphbed.ingest.run import ingest
 from graphbed.model.checkpoint import Checkpoint
@@ -23,14 +23,27 @@ from graphbed.storage.address import open_store
 from graphbed.v1 import lockserver_pb2
 
 LOOK_SECONDS = 1.0
+PARTITIONS = 16
+"""So many that four trainers find work at once; each lease holds a quarter of the table."""
 
 
 def main() -> int:
     """0 when the job is completed and evaluated; 1 with one line if something is in the way."""
     console = Console(width=100)
     config = load_job(dataset_path("fb15k-237") / "job.yaml")
-    epochs = int(os.environ.get("GRAPHBED_DEMO_EPOCHS", str(config.num_epochs)))
-    config = config.model_copy(update={"job": "demo", "store": os.environ["GRAPHBED_STORE"], "num_epochs": epochs})
+    epochs = int(os.environ.get("GRAPHBED_DEMO_EPOCHS") or config.num_epochs)
+    entities = {
+        name: entity.model_copy(update={"num_partitions": PARTITIONS}) for name, entity in config.entities.items()
+    }
+    config = config.model_copy(
+        update={
+            "job": "demo",
+            "graph": f"fb15k-237-{PARTITIONS}",
+            "store": os.environ["GRAPHBED_STORE"],
+            "entities": entities,
+            "num_epochs": epochs,
+        }
+    )
     try:
         store = open_store(config.store, os.environ)
         console.print("ingesting FB15k-237")
@@ -56,7 +69,7 @@ def _train(config: JobConfig, console: Console) -> None:
         while True:
             try:
                 reply = client.get_job(config.job)
-            except ServerUnreachable:  # a replica that is restarted; the next answer comes from the other one
+            except (ServerUnreachable, StoreUnavailable):  # something is restarted; the job goes on when it is back
                 time.sleep(LOOK_SECONDS)
                 continue
             lines.watch(reply)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A stand-in for python:3.11-slim-bookworm where no image registry can be reached: Debian's smallest system from its
 # package mirror, this machine's own CPython, and this machine's certificates. For tests and closed sites; not to be
-# published. Run as root; needs debootstrap, Docker, and a CPython 3.11 that is not Debian's own.
+# published. Run as root; needs debootstrap, strip, Docker, and a CPython 3.11 that is not Debian's own.
 set -eu
 image=${1:-graphbed-offline/python:3.11}
 python=${PYTHON:-python3.11}
@@ -28,10 +28,13 @@ ln -sf python3.11 "$root/usr/local/bin/python"
 mkdir -p "$root/usr/local/lib/python3.11/site-packages"
 # Behind a proxy that signs for others, pip in a build has to trust what this machine trusts.
 cp "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$root/etc/ssl/certs/ca-certificates.crt"
+find "$root/usr/local/lib" -name '*.so*' -type f -exec strip --strip-unneeded {} +
 chroot "$root" ldconfig
 chroot "$root" /usr/local/bin/python3.11 -m ensurepip >/dev/null 2>&1
 chroot "$root" /usr/local/bin/python3.11 -c 'import bz2, ctypes, hashlib, lzma, readline, sqlite3, ssl, zlib'
-rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/usr/share/locale/*
+rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/usr/share/doc/* "$root"/usr/share/man/* \
+    "$root"/usr/share/locale/* "$root"/usr/local/lib/python3.11/ensurepip
+find "$root/usr/local" -name __pycache__ -prune -exec rm -rf {} +
 tar -C "$root" --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' -cf - . | docker import \
     --change 'ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin' \
     --change 'ENV LANG=C.UTF-8' --change 'ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt' \

