@@ -55,8 +55,10 @@ LABEL org.opencontainers.image.title="Graphbed" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+# Bytecode of the standard library, which nobody may write later: without it a health check takes three times as long.
 RUN groupadd --gid 10001 graphbed \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin graphbed \
+    && python -m compileall -q -x '/(site-packages|idlelib|lib2to3|test)/' /usr/local/lib/python3.11 \
     && install -d -o 10001 -g 10001 /var/cache/graphbed /var/cache/graphbed/partitions /var/cache/graphbed/kernels \
        /run/graphbed /run/graphbed/redis /run/graphbed/store /run/graphbed/grafana
 ENV PATH=/opt/graphbed/bin:/usr/local/bin:/usr/bin:/bin \

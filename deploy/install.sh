@@ -5,5 +5,6 @@ set -eu
 python requirements.py "$@" >needs.txt
 # shellcheck disable=SC2086
 python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS:-} -c constraints.txt -r needs.txt
-# Libraries bring their tests along; nobody runs them in an image.
+# Libraries bring tests and stubs along, which nobody needs in an image.
 find /opt/graphbed/lib -type d \( -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
+find /opt/graphbed/lib -name "*.pyi" -delete

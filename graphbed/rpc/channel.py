@@ -24,6 +24,8 @@ def open_channel(address: str, calls: ClientCalls | None = None) -> grpc.Channel
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 1_000),
         ("grpc.max_reconnect_backoff_ms", 2_000),
+        # It may have come back at another address; gRPC's default is to ask for it again after half a minute only.
+        ("grpc.dns_min_time_between_resolutions_ms", 1_000),
         # Two channels of one process share no connection, and so no backoff.
         ("grpc.use_local_subchannel_pool", 1),
         # Traffic inside the cluster never goes through the proxy that the environment names for the web.

@@ -64,8 +64,16 @@ class Cluster:
         return found
 
     def kill(self, container: Container) -> None:
-        """kill -9 of its first process, from the host; the engine calls that a crash, and restarts it."""
-        os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+        """kill -9 of its first process, from the host; the engine calls that a crash, and starts it again."""
+        pid = container.attrs["State"]["Pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(
+            lambda: self._pid(container) not in (0, pid), seconds=60.0, what=lambda: f"{container.name} stays down"
+        )
+
+    def _pid(self, container: Container) -> int:
+        container.reload()
+        return int(container.attrs["State"]["Pid"])
 
     def hang(self, container: Container, seconds: float) -> None:
         """All of its processes stand still for a while."""
