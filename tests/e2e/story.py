@@ -26,7 +26,7 @@ COMMIT_SECONDS = LEASE_SECONDS + 90.0
 JOB_SECONDS = 1800.0
 """From the last fault to the end of the job."""
 CLEAN_EXIT = 0
-CORES, FEWER_CORES = 1.0, 0.3
+CORES, FEWER_CORES = 1.0, 0.15
 """What a trainer gets; fewer while the job is ahead of the faults, so that it does not end before they have struck."""
 RESULT = re.compile(r"filtered test MRR ([0-9.]+), Hits@10 ([0-9.]+)")
 
