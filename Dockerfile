@@ -4,6 +4,7 @@
 #   BUILD_IMAGE    what pip runs in, if not in PYTHON_IMAGE; deploy/offline makes one that holds every wheel
 #   TORCH_INDEX    where torch comes from, if not from pip's own index: PyTorch's index of CPU builds makes the trainer's
 #                  image two gigabytes smaller, one of its CUDA indexes makes a trainer for that CUDA version
+#   EXTRAS         more extras of the project for every image, e.g. "tracing"
 #   PIP_FLAGS      more arguments of pip, e.g. "--no-index --find-links /wheels"
 #
 # Versions are those of constraints.txt. No BuildKit needed.
@@ -13,14 +14,16 @@ ARG BUILD_IMAGE=${PYTHON_IMAGE}
 # ---------------------------------------------------------------- the wheel, and what it needs
 FROM ${BUILD_IMAGE} AS common
 ARG PIP_FLAGS=
+ARG EXTRAS=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY pyproject.toml constraints.txt deploy/requirements.py deploy/install.sh ./
-RUN python -m venv --without-pip /opt/graphbed && sh install.sh
+# EXTRAS and PIP_FLAGS may hold several words.
+# hadolint ignore=SC2086
+RUN python -m venv --without-pip /opt/graphbed && sh install.sh ${EXTRAS}
 
 FROM common AS wheel
 ARG PIP_FLAGS=
-# PIP_FLAGS holds several words.
 # hadolint ignore=SC2086
 RUN python -m pip install --quiet ${PIP_FLAGS} -c constraints.txt setuptools wheel
 COPY README.md ./
@@ -94,7 +97,7 @@ ENTRYPOINT ["python", "-m", "services.paramserver"]
 FROM common AS trainer-files
 ARG PIP_FLAGS=
 ARG TORCH_INDEX=
-# With an index of its own for torch, so that nothing else comes from there. PIP_FLAGS holds several words.
+# With an index of its own for torch, so that nothing else comes from there.
 # hadolint ignore=SC2086
 RUN python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} \
        ${TORCH_INDEX:+--index-url ${TORCH_INDEX}} -c constraints.txt torch \
