@@ -25,39 +25,30 @@ def draw(
 
     `leased`: (lhs, rhs) of the buckets under live leases.
     """
-    columns = buckets.columns
-    if not columns:
+    cells, columns = list(buckets.epochs), buckets.columns
+    if not cells:
         return []
-    rows = len(buckets.epochs) // columns
+    rows = len(cells) // columns
     block = max(-(-rows // height), -(-columns // width), 1)
     repeat = 2 if 2 * columns <= width else 1
-    return [
-        [
-            cell
-            for left in range(0, columns, block)
-            for cell in [_cell(buckets, epoch, leased, range(top, min(top + block, rows)), left, block)] * repeat
-        ]
-        for top in range(0, rows, block)
-    ]
+    picture = []
+    for top in range(0, rows, block):
+        inside = range(top, min(top + block, rows))
+        line = []
+        for left in range(0, columns, block):
+            right = min(left + block, columns)
+            values = [value for row in inside for value in cells[row * columns + left : row * columns + right] if value]
+            held = any((row, column) in leased for row in inside for column in range(left, right))
+            line += [Cell(_mark(values, epoch), held)] * repeat
+        picture.append(line)
+    return picture
 
 
-def _cell(
-    buckets: lockserver_pb2.BucketGrid,
-    epoch: int,
-    leased: Collection[tuple[int, int]],
-    rows: Sequence[int],
-    left: int,
-    block: int,
-) -> Cell:
-    places = [(row, column) for row in rows for column in range(left, min(left + block, buckets.columns))]
-    # A cell of the message is 1 + epochs completed, 0 without edges: it has done `epoch`, counted from 0, above that.
-    values = [buckets.epochs[row * buckets.columns + column] for row, column in places]
-    due = [value for value in values if value]
-    done = sum(value > epoch + 1 for value in due)
-    if not due:
-        mark = EMPTY
-    elif done == len(due):
-        mark = DONE
-    else:
-        mark = PART if done else WAITING
-    return Cell(mark, any(place in leased for place in places))
+def _mark(values: Sequence[int], epoch: int) -> str:
+    """For buckets with edges, each as 1 + epochs completed: one that is above `epoch` + 1 has done `epoch`, from 0."""
+    done = sum(value > epoch + 1 for value in values)
+    if not values:
+        return EMPTY
+    if done == len(values):
+        return DONE
+    return PART if done else WAITING

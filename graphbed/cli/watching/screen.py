@@ -86,8 +86,8 @@ def _middle(reply: lockserver_pb2.GetJobResponse, width: int, height: int) -> li
 
 
 def _trainers(reply: lockserver_pb2.GetJobResponse, width: int, height: int) -> list[Text]:
-    name_width = max(width - 28, 8)
-    lines = [Text(f"{'trainer':{name_width}} phase  epoch buckets done", "dim")]
+    name_width = max(width - 29, 8)
+    lines = [Text(f"{'trainer':{name_width}} phase   epoch buckets done", "dim")]
     leases = sorted(reply.leases, key=lambda lease: lease.trainer_id)
     shown = leases if len(leases) <= height else leases[: height - 1]
     for lease in shown:
@@ -98,7 +98,7 @@ def _trainers(reply: lockserver_pb2.GetJobResponse, width: int, height: int) -> 
         lines.append(
             Text.assemble(
                 f"{name:{name_width}} ",
-                (f"{phase:6}", _PHASE_STYLES.get(phase, "")),
+                (f"{phase:7}", _PHASE_STYLES.get(phase, "")),
                 f" {lease.epoch + 1:5} {len(lease.buckets):7} {done}",
             )
         )
@@ -109,7 +109,7 @@ def _trainers(reply: lockserver_pb2.GetJobResponse, width: int, height: int) -> 
     return lines
 
 
-_PHASE_STYLES = {"fetch": "cyan", "train": "green", "store": "magenta", "commit": "bold magenta"}
+_PHASE_STYLES = {"fetch": "cyan", "train": "green", "store": "magenta", "commit": "bold magenta", "waiting": "yellow"}
 
 
 def _style(mark: str, leased: bool) -> str:

@@ -105,6 +105,19 @@ def wait_for(client: LockServerClient, job: str, status: int) -> lockserver_pb2.
     return found
 
 
+def test_the_progress_of_each_bucket_is_told_to_those_who_ask(client: LockServerClient, job: str) -> None:
+    client.submit(config_yaml(job, num_epochs=2))
+    grant = grant_of(client, "ann", job)
+    (lease,) = client.get_job(job).leases
+    assert lease.edges == 10 * len(lease.buckets)
+    commit(client, grant, "ann")
+    assert not client.get_job(job).HasField("buckets")
+    told = client.get_job(job, with_buckets=True).buckets
+    trained = {(bucket.lhs, bucket.rhs) for bucket in grant.buckets}
+    assert told.columns == 4
+    assert list(told.epochs) == [2 if (lhs, rhs) in trained else 1 for lhs in range(4) for rhs in range(4)]
+
+
 def test_a_job_from_submit_to_its_last_manifest(client: LockServerClient, store: DirectoryStore, job: str) -> None:
     assert client.submit(config_yaml(job, num_epochs=1, lr_decay=0.5)) == (job, True)
     assert client.submit(config_yaml(job, num_epochs=1, lr_decay=0.5)) == (job, False)

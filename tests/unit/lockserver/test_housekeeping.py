@@ -10,6 +10,7 @@ from graphbed.clock import SystemClock
 from graphbed.errors import LeaseLost, StoreUnavailable
 from graphbed.storage.directory import DirectoryStore
 from services.lockserver.housekeeper import Repeater
+from services.lockserver.lifecycle import pause
 from services.lockserver.state import Progress
 from services.lockserver.watch import LeaseWatch, Watched
 from tests.unit.lockserver.cluster import WITH_OPERATOR, Cluster
@@ -112,6 +113,22 @@ def test_the_time_left_follows_from_the_pace_of_the_last_minutes(cluster: Cluste
     assert cluster.count("eta_seconds", job_name="j") == 0
     assert cluster.count("progress_ratio", job_name="j") == 1
     assert cluster.count("jobs", status="completed") == 1
+
+
+def test_a_paused_job_has_no_pace(cluster: Cluster) -> None:
+    cluster.submit(square_schema(4), num_epochs=2)
+    for _ in range(2):
+        cluster.observer.tick()
+        cluster.clock.advance(10.0)
+        cluster.work(1)
+    cluster.observer.tick()
+    assert cluster.count("running", job_name="j") == 1
+    assert cluster.count("eta_seconds", job_name="j") > 0
+    cluster.jobs.update("j", lambda state: pause(state, "j"))
+    cluster.observer.tick()
+    assert cluster.count("running", job_name="j") == 0
+    assert math.isnan(cluster.count("eta_seconds", job_name="j"))
+    assert cluster.count("buckets_pending", job_name="j") > 0
 
 
 def test_settling_tells_what_is_committed_and_live_with_the_round_known_before(cluster: Cluster) -> None:
