@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 import structlog
 
 from graphbed.errors import InputError
+from graphbed.log_repeats import RepeatFilter
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "text")
@@ -20,6 +21,7 @@ FORMATS = ("json", "text")
 _SECRET_KEY = re.compile(r"password|secret|token|credential", re.IGNORECASE)
 _USER_INFO = re.compile(r"(://)[^/@\s]+@")
 _HIDDEN = "***"
+_REPEATS = RepeatFilter()
 
 _Facts: TypeAlias = MutableMapping[str, Any]
 
@@ -73,7 +75,8 @@ def configure(level: str, format: str, service: str) -> None:  # noqa: A002 - th
 def get_logger(name: str = "graphbed") -> structlog.stdlib.BoundLogger:
     """A logger that takes facts as keywords: `log.info("lease committed", lease=…)`.
 
-    Goes through the standard library's logging, so that it is quiet below warnings until `configure` was called.
+    Goes through the standard library's logging, so that it is quiet below warnings until `configure` was called. Lines
+    that repeat each other are thinned out.
     """
     return cast(
         structlog.stdlib.BoundLogger,
@@ -83,6 +86,8 @@ def get_logger(name: str = "graphbed") -> structlog.stdlib.BoundLogger:
             processors=[
                 structlog.stdlib.filter_by_level,
                 structlog.stdlib.PositionalArgumentsFormatter(),
+                _add_bound,
+                _REPEATS,
                 structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
             ],
         ),
