@@ -11,7 +11,6 @@ from graphbed.storage.objects import ObjectStore
 from services.lockserver.context import JobContext
 from services.lockserver.generations import adopted
 from services.lockserver.lifecycle import fresh, restored
-from services.lockserver.metrics import LockServerMetrics
 from services.lockserver.state import JobState
 
 log = logs.get_logger("graphbed.lockserver")
@@ -27,22 +26,26 @@ class Basis:
     """Number of the newest manifest, 0 = none: the next one's is one more, whatever it follows."""
     told: tuple[str, ...] = ()
     """Leases whose commits the manifest before tells."""
+    passed_over: tuple[Link, ...] = ()
+    """Newer manifests that are not whole."""
 
 
 class BasisFinder:
     """Looks at states and manifests, and at whether what they name is there."""
 
-    def __init__(self, store: ObjectStore, metrics: LockServerMetrics, *, state_address: str) -> None:
+    def __init__(self, store: ObjectStore, *, state_address: str) -> None:
         self._store = store
-        self._metrics = metrics
         self._state_address = state_address
 
-    def find(self, context: JobContext, state: JobState | None) -> Basis:
-        """The state that is there, unless it is older than the newest manifest or points to what is missing.
+    def find(self, context: JobContext, state: JobState | None, sequence: int | None = None) -> Basis:
+        """Manifest `sequence` if that is given, else the state that is there.
 
-        Else the newest manifest that is whole; nothing at all for a job that has none. Raises ConfigDiffers,
-        CheckpointsGone, CheckpointsDamaged, ObjectTooNew.
+        If that is older than the newest manifest, or points to what is missing, the newest manifest that is whole;
+        nothing at all for a job that has none. Raises ConfigDiffers, CheckpointMissing, CheckpointsGone,
+        CheckpointsDamaged, ObjectCorrupt, ObjectTooNew.
         """
+        if sequence is not None:
+            return self._of_manifest(context, sequence)
         job = context.config.job
         newest = max(manifest_sequences(self._store, job), default=0)
         if state is not None and state.header.manifest_sequence > newest:
@@ -66,8 +69,8 @@ class BasisFinder:
             return Basis(state=state, is_adopted=False, newest=0)
         return self._of_first_whole(context, newest, [link, *links] if link.damage else [link])
 
-    def of_manifest(self, context: JobContext, sequence: int) -> Basis:
-        """Manifest `sequence`, as somebody asked. Raises CheckpointMissing, CheckpointsDamaged, ObjectCorrupt."""
+    def _of_manifest(self, context: JobContext, sequence: int) -> Basis:
+        """Manifest `sequence`, as somebody asked."""
         job = context.config.job
         sequences = manifest_sequences(self._store, job)
         if sequence not in sequences:
@@ -80,15 +83,16 @@ class BasisFinder:
 
     def _of_first_whole(self, context: JobContext, newest: int, links: Sequence[Link]) -> Basis:
         job = context.config.job
+        damaged: list[Link] = []
         for link in links:
             if link.manifest is None or link.damage:
-                self._metrics.manifests_damaged.inc()
-                log.error("manifest passed over", job=job, manifest=link.sequence, damage=link.damage)
+                damaged.append(link)
                 continue
             context.require_same(link.manifest)
             state = restored(context.plan, link.manifest, link.sha256, num_epochs=context.config.num_epochs)
-            return Basis(state=state, is_adopted=False, newest=newest, told=_leases_of(link.manifest))
-        raise CheckpointsDamaged(job=job, store=self._store.address)
+            told = _leases_of(link.manifest)
+            return Basis(state=state, is_adopted=False, newest=newest, told=told, passed_over=tuple(damaged))
+        raise CheckpointsDamaged(job=job, store=self._store.address, damage=damaged[0].damage)
 
 
 def _leases_of(manifest: Manifest) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from grpc import StatusCode
+
 from graphbed import logs
 from graphbed.clock import Clock
 from graphbed.errors import (
@@ -201,4 +203,6 @@ class JobTable:
         before = self._complaints.get(job)
         self._complaints[job] = error
         if str(before) != str(error):
-            log.error("job left out", job=job, error=str(error))
+            # What is tried again by itself is no error yet.
+            tell = log.warning if error.code is StatusCode.UNAVAILABLE else log.error
+            tell("job left out", job=job, error=str(error))

@@ -55,7 +55,7 @@ class Takeover:
         self._random_hex = random_hex
         self._metrics = metrics
         self._server = server
-        self._finder = BasisFinder(store, metrics, state_address=state.address)
+        self._finder = BasisFinder(store, state_address=state.address)
         self._unfinished: dict[str, Generation] = {}
 
     def unfinished(self, job: str) -> int | None:
@@ -81,12 +81,11 @@ class Takeover:
         job = context.config.job
         for _ in range(ATTEMPTS):
             stored = self._read(job)
-            basis = (
-                self._finder.find(context, stored.state)
-                if sequence is None
-                else self._finder.of_manifest(context, sequence)
-            )
+            basis = self._finder.find(context, stored.state, sequence)
             claim = self._claim(job, reason, identity)
+            if not basis.is_adopted:
+                # Until the claim, another server may have collected what an older manifest names; it stops at that.
+                basis = self._finder.find(context, stored.state, sequence)
             manifest = self._first_manifest(context, claim, basis)
             # A newer generation's manifest may have been missed by the look for the newest one.
             if newest_generation(self._store, job) != claim.number:
@@ -190,6 +189,9 @@ class Takeover:
         self, claim: Generation, manifest: Manifest, basis: Basis, known: Sequence[JobState], after: JobState
     ) -> None:
         """Say what happened, and what it cost as far as this server knows."""
+        for link in basis.passed_over:
+            self._metrics.manifests_damaged.inc()
+            log.error("manifest passed over", job=claim.job, manifest=link.sequence, damage=link.damage)
         # A memory that is older still knows as unwritten what manifests have told since.
         known = [state for state in known if state.header.manifest_sequence >= basis.newest - 1]
         told = [*basis.told, *(record.lease_id for record in manifest.commits)]
