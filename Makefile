@@ -7,7 +7,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 # Where torch comes from, if not from pip's own index: one with CPU builds saves two gigabytes.
 TORCH_INDEX ?=
 
-.PHONY: help setup quickstart test e2e e2e-images lint protos docs clean
+.PHONY: help setup quickstart test soak e2e e2e-images lint protos docs clean
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,10 @@ e2e: e2e-images ## the whole cluster in containers under every fault; renews tes
 e2e-images: setup ## a Docker engine, if none answers, and the images that e2e needs
 	sh deploy/offline/engine.sh
 	COMPOSE=$(BIN)/docker-compose sh deploy/offline/images.sh
+
+soak: setup ## an hour of simulated and real faults: a million steps, a thousand faults (as root: some disks get full)
+	$(BIN)/python -m tests.simulation --seeds 0 1000 --out benchmarks/results/simulation.json
+	$(BIN)/python benchmarks/chaos.py --seed 1 --faults 1000
 
 lint: setup ## ruff, mypy --strict, import-linter, generated files, hadolint, compose files
 	$(BIN)/ruff check .

@@ -1,128 +1,50 @@
-"""Chaos: a job of many short leases on real processes, which are killed, frozen and restarted by a seeded schedule.
+"""Chaos: a job of many short leases on real processes, under a seeded schedule of faults; a checker judges the history.
 
-    .venv/bin/python benchmarks/chaos.py --seed 1 --faults 1000
+    sudo .venv/bin/python benchmarks/chaos.py --seed 1 --faults 1000
 
-Two lock servers on one Redis, two partition servers and a parameter server on one S3 server, and four trainers. The
-schedule is a function of the seed; when each fault meets which work is not. At the end the job must have completed with
-every bucket committed exactly once an epoch. Writes results/chaos-<seed>.json.
+Two lock servers on one Redis, two partition servers and a parameter server on one S3 server, and four trainers, each
+server behind a proxy. Most faults wait for an open operation of a drawn kind, whose process is held still until the
+fault has struck. What is drawn follows from the seed; what each fault meets does not. Disks that get full are small
+file systems, which only root can mount. Writes results/chaos-<seed>.json, and ends with 1 if an invariant is broken or
+the job does not end.
 """
 
 import argparse
 import json
 import random
-import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from graphbed.clients.lockserver import LockServerClient
+from benchmarks.faults import Fault, FaultBox, disk_of, small_disk
+from graphbed import history
 from graphbed.config.job import JobConfig
-from graphbed.config.load import dump_job
-from graphbed.errors import GraphbedError
-from graphbed.storage.address import open_store
+from graphbed.storage import layout
 from graphbed.storage.chain import commit_log
 from graphbed.storage.manifest import manifest_sequences
-from graphbed.v1 import lockserver_pb2
+from tests.checker.invariants import Evidence, violations
+from tests.fixtures.cluster import Cluster, OpenOperations, wait_for
 from tests.fixtures.graphs import codex_job, ingest_quietly
-from tests.fixtures.history import check_history
-from tests.fixtures.processes import ServiceProcess, clean_environment
-from tests.fixtures.redis import RedisProcess
-from tests.fixtures.s3 import S3Process
 
-SERVERS = ("lockserver-0", "lockserver-1", "partitionserver-0", "partitionserver-1", "paramserver")
-TRAINERS = tuple(f"trainer-{n}" for n in range(4))
 TTL_SECONDS = 5.0
-EPOCHS_A_FAULT_PERCENT = 35
-"""Long enough that the job outlives the faults: 28 leases are an epoch, and a fault takes about two seconds."""
-QUIET_SECONDS = 600.0
+EPOCHS_AHEAD = 8
+"""The job is given more epochs while faults are left, so that it outlives them."""
+AIMED = 0.85
+"""Share of faults that wait for an open operation of a kind that is drawn."""
+TARGETS = ("acquire", "store", "commit", "manifest", "collect")
+AIM_SECONDS = 1.5
+MOST_AT_ONCE = 4
+PAUSE_SECONDS = (0.0, 0.3)
+"""Between two strikes, drawn."""
+QUIET_SECONDS = 900.0
 """Without faults, a job that has not ended after this long never ends."""
-
-
-class Cluster:
-    """All processes of the cluster by name; each can be ended and started again where it was."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self._folder = folder
-        self._stack = stack
-        self.redis = RedisProcess(folder / "redis", durable=True)
-        self.s3 = stack.enter_context(S3Process(folder / "s3"))
-        self.redis.start()
-        stack.callback(self.redis.kill)
-        self.place = self.s3.place()
-        self._environment = {
-            **clean_environment(),
-            **self.place.environ,
-            "GRAPHBED_STORE": self.place.url,
-            "GRAPHBED_STATE": self.redis.url,
-            "GRAPHBED_GRACE_SECONDS": "10",
-        }
-        self._processes: dict[str, ServiceProcess] = {}
-        self._addresses: dict[str, str] = {}
-        self.logs: list[Path] = []
-        for name in SERVERS[::-1]:
-            self.start(name)
-        for name in TRAINERS:
-            self.start(name)
-
-    def start(self, name: str) -> None:
-        """Start the process on the address it had before, if it had one."""
-        service, _, number = name.partition("-")
-        more = {"GRAPHBED_LISTEN": self._addresses[name]} if name in self._addresses and service != "trainer" else {}
-        if service == "lockserver":
-            more["GRAPHBED_PARAMSERVER"] = self._addresses["paramserver"]
-        if service == "trainer":
-            more |= {
-                "GRAPHBED_LOCKSERVER": self._addresses[f"lockserver-{int(number) % 2}"],
-                "GRAPHBED_PARTITIONSERVERS": ",".join(self._addresses[f"partitionserver-{n}"] for n in range(2)),
-                "GRAPHBED_PARAMSERVER": self._addresses["paramserver"],
-                "GRAPHBED_TRAINER_THREADS": "1",
-            }
-        process = self._stack.enter_context(_Unawaited(service, self._folder, {**self._environment, **more}))
-        self._processes[name] = process
-        self.logs.append(process.log_path)
-        if name not in self._addresses:
-            self._addresses[name] = process.wait_until_serving().address
-
-    def end(self, name: str, number: signal.Signals) -> None:
-        """Send the signal and wait for the end, by force after 20 seconds."""
-        process = self._processes[name].process
-        process.send_signal(number)
-        try:
-            process.wait(20)
-        except Exception:
-            process.kill()
-            process.wait()
-
-    def freeze(self, name: str) -> None:
-        """The process stands still."""
-        self._processes[name].process.send_signal(signal.SIGSTOP)
-
-    def thaw(self, name: str) -> None:
-        """It goes on."""
-        self._processes[name].process.send_signal(signal.SIGCONT)
-
-    def restart_dead(self) -> int:
-        """Start again what ended by itself; return how many did."""
-        dead = [name for name, process in self._processes.items() if process.process.poll() is not None]
-        for name in dead:
-            self.start(name)
-        return len(dead)
-
-    def address(self, name: str) -> str:
-        return self._addresses[name]
-
-
-class _Unawaited(ServiceProcess):
-    """A process that nobody waits for: what it needs to start may be down."""
-
-    def __enter__(self) -> "_Unawaited":
-        return self
 
 
 def job(store: str, *, epochs: int) -> JobConfig:
@@ -131,142 +53,187 @@ def job(store: str, *, epochs: int) -> JobConfig:
         num_epochs=epochs,
         entities={"entity": {"num_partitions": 8}},
         num_groups=8,
-        num_uniform_negs=20,
+        num_uniform_negs=600,
         lease={"ttl_seconds": TTL_SECONDS},
-        checkpoint={"interval_seconds": 3.0},
+        checkpoint={"interval_seconds": 2.0},
     )
 
 
 class Chaos:
-    """Does one fault after another."""
+    """Strikes one fault after another, some at once, and ends each in its time."""
 
     def __init__(self, cluster: Cluster, seed: int) -> None:
         self._cluster = cluster
-        self._random = random.Random(seed)
-        self.happened: Counter[str] = Counter()
+        self._chance = random.Random(seed)
+        self._box = FaultBox(cluster, self._chance, ttl_seconds=TTL_SECONDS)
+        self._open = OpenOperations(cluster.history)
+        self._running: list[tuple[float, Fault]] = []
+        self.died = 0
+        """Processes that ended by themselves and were started again."""
 
-    def fault(self) -> None:
-        """One fault, and its end: everything runs again afterwards."""
-        what = self._random.choices(
-            [self._kill, self._terminate, self._freeze, self._redis, self._s3], weights=[8, 4, 4, 2, 1]
-        )[0]
-        what()
-        self.happened["died by itself"] += self._cluster.restart_dead()
+    def strike(self) -> bool:
+        """One more fault, once there is room for it; False: there was no victim."""
+        while len(self._running) >= MOST_AT_ONCE:
+            self._rest(0.05)
+        fault = self._box.draw({fault.victim for _, fault in self._running})
+        if fault is None:
+            self._rest(0.1)
+            return False
+        target = self._chance.choice(TARGETS) if self._chance.random() < AIMED else ""
+        holder = self._hold_open(target)
+        history.record("fault", kind=fault.kind, victim=fault.victim)
+        fault.strike()
+        if holder is not None and not (holder == fault.victim and fault.kind.startswith("freeze")):
+            self._cluster.thaw(holder)
+        self._running.append((time.monotonic() + fault.seconds, fault))
+        self._rest(self._chance.uniform(*PAUSE_SECONDS))
+        return True
 
-    def _kill(self) -> None:
-        name = self._victim()
-        self._cluster.end(name, signal.SIGKILL)
-        self._note("kill", name)
-        time.sleep(self._random.uniform(0, 1))
-        self._cluster.start(name)
+    def _hold_open(self, target: str) -> str | None:
+        """Wait for an operation of that kind and stop its process in the middle of it; None if none was caught."""
+        busy = {fault.victim for _, fault in self._running}
+        deadline = time.monotonic() + (AIM_SECONDS if target else 0.0)
+        while time.monotonic() < deadline:
+            for line in self._open.look().get(target, []):
+                name = self._cluster.name_of(line.process)
+                if name in busy or not self._cluster.writes(line.process):
+                    continue
+                self._cluster.freeze(name)
+                if line in self._open.look().get(target, []):
+                    return name
+                self._cluster.thaw(name)
+            time.sleep(0.005)
+        return None
 
-    def _terminate(self) -> None:
-        name = self._victim()
-        self._cluster.end(name, signal.SIGTERM)
-        self._note("terminate", name)
-        self._cluster.start(name)
+    def end(self) -> None:
+        """Let every fault come to its end, and start what died."""
+        while self._running:
+            self._rest(0.1)
+        self.tend()
 
-    def _freeze(self) -> None:
-        name = self._victim()
-        self._cluster.freeze(name)
-        time.sleep(self._random.choice([0.5, 2.0, TTL_SECONDS + 2]))
-        self._cluster.thaw(name)
-        self._note("freeze", name)
+    def tend(self) -> bool:
+        """Start what died, as a supervisor does."""
+        self.died += self._cluster.restart_dead()
+        return True
 
-    def _redis(self) -> None:
-        what = self._random.choice(["kill", "freeze"])
-        if what == "kill":
-            self._cluster.redis.kill()
-            time.sleep(self._random.uniform(0, 1))
-            self._cluster.redis.start()
-        else:
-            self._cluster.redis.pause()
-            time.sleep(self._random.choice([0.5, 3.0]))
-            self._cluster.redis.resume()
-        self._note(what, "redis")
-
-    def _s3(self) -> None:
-        self._cluster.s3.kill()
-        time.sleep(self._random.uniform(0, 2))
-        self._cluster.s3.start()
-        self._note("kill", "s3")
-
-    def _victim(self) -> str:
-        return self._random.choice([*SERVERS, *TRAINERS])
-
-    def _note(self, fault: str, victim: str) -> None:
-        self.happened[f"{fault} {victim.partition('-')[0]}"] += 1
-
-
-def ask(cluster: Cluster, job_name: str) -> lockserver_pb2.GetJobResponse | None:
-    for name in SERVERS[:2]:
-        try:
-            with LockServerClient(cluster.address(name)) as client:
-                return client.get_job(job_name)
-        except GraphbedError:
-            continue
-    return None
+    def _rest(self, seconds: float) -> None:
+        time.sleep(seconds)
+        now = time.monotonic()
+        for entry in [entry for entry in self._running if entry[0] <= now]:
+            entry[1].heal()
+            self._running.remove(entry)
+        self.died += self._cluster.restart_dead({fault.victim for _, fault in self._running})
 
 
-def wait_for(what: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.2)
-    return False
-
-
-def run(seed: int, faults: int, folder: Path) -> dict[str, object]:
+def run(seed: int, faults: int, folder: Path) -> dict[str, Any]:
     with ExitStack() as stack:
-        cluster = Cluster(folder, stack)
-        store = open_store(cluster.place.url, cluster.place.environ)
-        config = job(cluster.place.url, epochs=max(faults * EPOCHS_A_FAULT_PERCENT // 100, 4))
-        ingest_quietly(config, store)
-        with LockServerClient(cluster.address("lockserver-0")) as client:
-            client.submit(dump_job(config))
-        chaos, started = Chaos(cluster, seed), time.monotonic()
-
-        def completed() -> bool:
-            reply = ask(cluster, config.job)
-            return reply is not None and reply.summary.status == lockserver_pb2.JOB_STATUS_COMPLETED
-
-        done = 0
-        while done < faults and not completed():
-            chaos.fault()
-            done += 1
+        disks = {name: disk_of(folder, name) for name in ("redis", "partitionserver-0", "partitionserver-1")}
+        for path in disks.values():
+            stack.enter_context(small_disk(path))
+        cached = {
+            name: {"GRAPHBED_DISK_CACHE_PATH": str(path), "GRAPHBED_MEMORY_CACHE_BYTES": "100000"}
+            for name, path in disks.items()
+            if name != "redis"
+        }
+        cluster = Cluster(folder, trainers=4, lockservers=2, partitionservers=2, s3=True, environment=cached)
+        stack.enter_context(cluster)
+        config = job(cluster.store_url, epochs=EPOCHS_AHEAD)
+        ingest_quietly(config, cluster.store)
+        cluster.submit(config)
+        assert wait_for(lambda: _buckets_done(cluster, config) > 0, QUIET_SECONDS), "nobody begins to work"
+        history.configure(str(cluster.history), "driver")
+        stack.callback(history.configure, None, "driver")
+        chaos, started, done = Chaos(cluster, seed), time.monotonic(), 0
+        while done < faults:
+            done += chaos.strike()
+            if done % 10 == 0:
+                config = _extended(cluster, config)
             if done % 20 == 0:
-                reply = ask(cluster, config.job)
-                told = f"epoch {reply.summary.epoch}" if reply else "nobody answers"
-                print(f"{done} faults, {time.monotonic() - started:.0f} s, {told}", flush=True)
-        assert wait_for(completed, QUIET_SECONDS), "the job does not end"
-        commits = check_history(store, config)
-        logs = "".join(path.read_text(errors="replace") for path in cluster.logs)
+                print(f"{done} faults, {time.monotonic() - started:.0f} s, {config.num_epochs} epochs", flush=True)
+        chaos.end()
+        history.record("quiet")
+        ended = wait_for(lambda: chaos.tend() and cluster.completed(config.job), QUIET_SECONDS)
+        evidence = cluster.evidence(config)
+        broken = {name: found[:20] for name, found in violations(evidence).items() if found}
         return {
             "seed": seed,
+            "revision": _revision(),
             "faults": done,
-            "happened": dict(sorted(chaos.happened.items())),
+            "ended": ended,
+            "broken": broken,
+            **_told(cluster, evidence),
+            "died_by_themselves": chaos.died,
             "seconds": round(time.monotonic() - started, 1),
-            "commits": len(commits),
-            "manifests": len(manifest_sequences(store, config.job)),
-            "leases_expired": logs.count("lease expired"),
-            "leases_released": logs.count("lease released"),
-            "leases_lost_by_trainers": logs.count("lease lost"),
-            "commit_log": len(commit_log(store, config.job)),
+            "commits": len(commit_log(cluster.store, config.job)),
+            "manifests": len(manifest_sequences(cluster.store, config.job)),
         }
+
+
+def _buckets_done(cluster: Cluster, config: JobConfig) -> int:
+    reply = cluster.ask(config.job)
+    return int(reply.summary.buckets_done) if reply else 0
+
+
+def _extended(cluster: Cluster, config: JobConfig) -> JobConfig:
+    """The job with more epochs, if it is near its end and a lock server could be told."""
+    reply = cluster.ask(config.job)
+    if reply is None or reply.summary.epoch + EPOCHS_AHEAD // 2 < config.num_epochs:
+        return config
+    longer = job(cluster.store_url, epochs=config.num_epochs + EPOCHS_AHEAD)
+    cluster.submit(longer)
+    return longer
+
+
+def _told(cluster: Cluster, evidence: Evidence) -> dict[str, Any]:
+    """What the history says of the run: counts of faults, of their victims, and of the operations they met."""
+    faults = [line for line in evidence.lines if line.event == "fault"]
+    struck: dict[str, list[float]] = {}
+    for line in faults:
+        struck.setdefault(line.facts["victim"], []).append(line.at)
+    meetings: dict[str, list[tuple[float, float]]] = {name: [] for name in TARGETS}
+    for operation in evidence.operations:
+        if operation.name in meetings:
+            begun = operation.begun.at
+            # Without an end it was open until its process was struck.
+            blows = struck.get(cluster.name_of(operation.begun.process), [])
+            end = operation.ended.at if operation.ended else min((at for at in blows if at >= begun), default=begun)
+            meetings[operation.name].append((begun, end))
+    met = {name: {line.at for line in faults if _inside(line.at, spans)} for name, spans in meetings.items()}
+    granted = {lease["lease"] for step in evidence.steps for lease in step.told("granted")}
+    committed = {lease for step in evidence.steps for lease in step.told("committed")}
+    return {
+        "kinds": dict(sorted(Counter(line.facts["kind"] for line in faults).items())),
+        "victims": dict(sorted(Counter(line.facts["victim"].partition("-")[0] for line in faults).items())),
+        "met_open": {name: len(each) for name, each in met.items()},
+        "met_any_open": len(set().union(*met.values())),
+        "leases_granted": len(granted),
+        "leases_void": len(granted - committed),
+        "states_begun": sum(step.begins for step in evidence.steps),
+        "generations": len(cluster.store.list(layout.generations(evidence.job))),
+    }
+
+
+def _inside(at: float, spans: list[tuple[float, float]]) -> bool:
+    return any(begun <= at <= end for begun, end in spans)
+
+
+def _revision() -> str:
+    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+    return done.stdout.strip()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", type=int, default=1000)
-    parser.add_argument("--folder", type=Path, help="keep all logs here")
+    parser.add_argument("--folder", type=Path, help="keep all logs and histories here")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         result = run(arguments.seed, arguments.faults, arguments.folder or Path(temporary))
     print(json.dumps(result, indent=1))
     out = Path(__file__).parent / "results" / f"chaos-{arguments.seed}.json"
     out.write_text(json.dumps(result, indent=1) + "\n")
+    sys.exit(0 if result["ended"] and not result["broken"] else 1)
 
 
 if __name__ == "__main__":

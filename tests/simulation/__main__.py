@@ -1,8 +1,11 @@
 """python -m tests.simulation [--seeds FIRST COUNT] [--steps N]: many histories, and the table of what they covered."""
 
 import argparse
+import json
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 from graphbed import logs
 from tests.simulation.coverage import empty_cells, table
@@ -13,6 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 1000), metavar=("FIRST", "COUNT"))
     parser.add_argument("--steps", type=int, default=1000, help="events under faults, for each seed")
+    parser.add_argument("--out", type=Path, help="write the counts there as JSON")
     arguments = parser.parse_args()
     logs.configure(level="error", format="text", service="simulation")
     first, count = arguments.seeds
@@ -34,13 +38,28 @@ def main() -> None:
         skipped += history.skipped
         lifted += history.lifted
         losses += history.losses
-    print(f"{count} seeds, {steps:,} steps, {time.monotonic() - started:.0f} s")
+    seconds = round(time.monotonic() - started)
+    missing = [f"{request} with {fault}" for request, fault in empty_cells(cells)]
+    print(f"{count} seeds, {steps:,} steps, {seconds} s")
     print(f"{commits:,} commits, {void:,} leases void, {losses:,} losses of the state")
     print(f"{skipped:,} buckets skipped, {lifted:,} due again")
     print(", ".join(f"{fault}: {times:,}" for fault, times in sorted(happened.items())))
     print(table(cells))
-    if missing := empty_cells(cells):
-        print("not covered: " + ", ".join(f"{request} with {fault}" for request, fault in missing))
+    if arguments.out is not None:
+        told = {
+            "seeds": [first, first + count - 1],
+            "steps": steps,
+            "seconds": seconds,
+            "commits": commits,
+            "leases_void": void,
+            "state_losses": losses,
+            "happened": dict(sorted(happened.items())),
+            "cells": {f"{request} | {fault}": times for (request, fault), times in sorted(cells.items())},
+            "empty_cells": missing,
+        }
+        arguments.out.write_text(json.dumps(told, indent=1) + "\n")
+    if missing and count > 1:
+        sys.exit("not covered: " + ", ".join(missing))
 
 
 if __name__ == "__main__":

@@ -105,12 +105,17 @@ MUTANTS = (
 )
 
 
+def copy_of_the_code(folder: Path) -> Path:
+    """All Python files of the project below `folder`, to be spoilt there."""
+    for name in ("graphbed", "services", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "datasets"))
+    return folder
+
+
 def found_by(mutant: Mutant, *, seeds: int, steps: int) -> tuple[str, float]:
     """The first line of what the simulation said of the mutant, empty if it found nothing; and the seconds it took."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
-        for name in ("graphbed", "services", "tests"):
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "datasets"))
+        copy = copy_of_the_code(Path(folder))
         path = copy / mutant.file
         text = path.read_text()
         if text.count(mutant.old) != 1:

@@ -15,6 +15,9 @@ TICK_SECONDS = 0.5
 DOWN_SECONDS = (0.1, 4.0)
 """How long a dead server stays away, from and to."""
 
+WRONG_CLOCKS = 0.25
+"""Share of servers whose clock runs twice as fast or at half the pace."""
+
 Reply = Callable[[Any], None]
 
 
@@ -40,8 +43,9 @@ class SimulatedServer:
         self._compacted = compacted
         self._cluster: Cluster | None = None
         self._busy = False
-        # Clocks of different machines do not run alike.
-        self._pace = world.random.uniform(0.97, 1.03)
+        # Clocks of different machines do not run alike, and some are wrong.
+        wrong = world.random.random() < WRONG_CLOCKS
+        self._pace = world.random.choice([0.5, 2.0]) if wrong else world.random.uniform(0.97, 1.03)
         self._start()
         world.after(TICK_SECONDS, self._tick)
 
