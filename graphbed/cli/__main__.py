@@ -7,17 +7,21 @@ from collections.abc import Callable, Sequence
 import typer
 
 from graphbed import logs
+from graphbed.cli.buckets import buckets
 from graphbed.cli.cancel import cancel
 from graphbed.cli.checkpoints import checkpoints
 from graphbed.cli.evaluate import evaluate
 from graphbed.cli.export import export
 from graphbed.cli.ingest import ingest
+from graphbed.cli.leases import leases
 from graphbed.cli.neighbors import neighbors
+from graphbed.cli.pause import pause, resume
 from graphbed.cli.plan import plan
 from graphbed.cli.quickstart import quickstart
 from graphbed.cli.status import status
 from graphbed.cli.submit import submit
 from graphbed.cli.train import train
+from graphbed.cli.trainers import trainers
 from graphbed.cli.tune import tune
 from graphbed.cli.watch import watch
 from graphbed.errors import WRONG_INPUT, GraphbedError, exit_code
@@ -33,10 +37,20 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("export", export),
     ("submit", submit),
     ("cancel", cancel),
+    ("pause", pause),
+    ("resume", resume),
     ("status", status),
     ("watch", watch),
 )
 """Name → function, in the order of `graphbed --help`."""
+
+GROUPS: Sequence[tuple[str, typer.Typer]] = (
+    ("leases", leases),
+    ("buckets", buckets),
+    ("trainers", trainers),
+    ("checkpoints", checkpoints),
+)
+"""Name → commands of their own, after the others."""
 
 INTERRUPTED = 130
 
@@ -52,7 +66,8 @@ def application() -> typer.Typer:
     )
     for name, command in COMMANDS:
         app.command(name)(command)
-    app.add_typer(checkpoints, name="checkpoints")
+    for name, group in GROUPS:
+        app.add_typer(group, name=name)
     return app
 
 

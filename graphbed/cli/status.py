@@ -44,6 +44,22 @@ def summary(entry: lockserver_pb2.JobSummary) -> dict[str, Any]:
         "edges_done": entry.edges_done,
         "edges_total": entry.edges_total,
         "live_leases": entry.live_leases,
+        "buckets_skipped": entry.buckets_skipped,
+        "buckets_quarantined": entry.buckets_quarantined,
+    }
+
+
+def lease_facts(lease: lockserver_pb2.LeaseInfo) -> dict[str, Any]:
+    """One lease as JSON."""
+    return {
+        "lease_id": lease.lease_id,
+        "trainer": lease.trainer_id,
+        "epoch": lease.epoch,
+        "buckets": [[bucket.lhs, bucket.rhs] for bucket in lease.buckets],
+        "partitions": [[partition.entity_type, partition.index] for partition in lease.partitions],
+        "phase": lockserver_pb2.Phase.Name(lease.progress.phase).removeprefix("PHASE_").lower(),
+        "edges": lease.progress.edges,
+        "edges_total": lease.edges,
     }
 
 
@@ -55,19 +71,7 @@ def describe(reply: lockserver_pb2.GetJobResponse) -> dict[str, Any]:
         "seconds_left": reply.time_left.ToTimedelta().total_seconds() if reply.HasField("time_left") else None,
         "checkpoint": reply.manifest_sequence,
         "last_failure": reply.last_failure or None,
-        "leases": [
-            {
-                "lease_id": lease.lease_id,
-                "trainer": lease.trainer_id,
-                "epoch": lease.epoch,
-                "buckets": [[bucket.lhs, bucket.rhs] for bucket in lease.buckets],
-                "partitions": [[partition.entity_type, partition.index] for partition in lease.partitions],
-                "phase": lockserver_pb2.Phase.Name(lease.progress.phase).removeprefix("PHASE_").lower(),
-                "edges": lease.progress.edges,
-                "edges_total": lease.edges,
-            }
-            for lease in reply.leases
-        ],
+        "leases": [lease_facts(lease) for lease in reply.leases],
         "epochs": [
             {"epoch": epoch.epoch, "edges": epoch.edges, "loss": epoch.loss, "leases": epoch.leases}
             for epoch in reply.epochs
@@ -96,6 +100,8 @@ def render_jobs(jobs: list[dict[str, Any]]) -> str:
 def render_job(job: dict[str, Any]) -> str:
     """A job, then its live leases, then the loss of its epochs."""
     parts = [render_jobs([job]), f"checkpoint {job['checkpoint']}" if job["checkpoint"] else "no checkpoint yet"]
+    if job["buckets_quarantined"]:
+        parts.append(f"{job['buckets_quarantined']} buckets are quarantined; `graphbed buckets list` shows them")
     if job["last_failure"]:
         parts.append(f"last failure: {job['last_failure']}")
     if job["leases"]:

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from graphbed.errors import ServerUnreachable
 from graphbed.rpc.errors import from_wire
+from graphbed.rpc.protocol import PROTOCOL
 
 Answer = TypeVar("Answer")
 
@@ -34,7 +35,8 @@ def call(
     tries = _Tries(seconds)
     while True:
         try:
-            return method(request() if callable(request) else request, timeout=tries.seconds_left())
+            message = request() if callable(request) else request
+            return method(message, timeout=tries.seconds_left(), metadata=PROTOCOL)
         except grpc.RpcError as error:
             if not tries.another(error):
                 raise from_wire(error, service=service, address=address) from error
@@ -57,7 +59,7 @@ def call_stream(
     tries = _Tries(seconds)
     while True:
         try:
-            responses: Any = method(request, timeout=tries.seconds_left())
+            responses: Any = method(request, timeout=tries.seconds_left(), metadata=PROTOCOL)
         except ValueError as error:
             raise ServerUnreachable(service=service, address=address) from error  # the channel was closed meanwhile
         begun = False

@@ -16,6 +16,7 @@ from graphbed.rpc.call_facts import FactsInterceptor
 from graphbed.rpc.call_metrics import ServerCalls
 from graphbed.rpc.interceptors import ErrorInterceptor, MetricsInterceptor
 from graphbed.rpc.limits import server_options
+from graphbed.rpc.protocol import ProtocolInterceptor
 
 
 class RunningServer:
@@ -96,7 +97,12 @@ def start_server(
     _require_bindable(listen, host, wanted_port)
     server = grpc.server(
         ThreadPoolExecutor(max_workers, thread_name_prefix=service_name),
-        interceptors=[MetricsInterceptor(ServerCalls(registry)), FactsInterceptor(), ErrorInterceptor(service_name)],
+        interceptors=[
+            MetricsInterceptor(ServerCalls(registry)),
+            FactsInterceptor(),
+            ErrorInterceptor(service_name),
+            ProtocolInterceptor(service_name),
+        ],
         options=server_options(),
     )
     checks = health.HealthServicer()

@@ -57,8 +57,8 @@ MUTANTS = (
     Mutant(
         name="the reply to acquire is not stored",
         file="services/lockserver/transitions.py",
-        old="        beats={**gone, lease_id: Beat()},\n        trainers=trainers,",
-        new="        beats={**gone, lease_id: Beat()},\n        trainers={},",
+        old="        beats={lease_id: Beat()},\n        trainers=trainers,",
+        new="        beats={lease_id: Beat()},\n        trainers={},",
     ),
     Mutant(
         name="partitions of other leases are not busy",
@@ -99,8 +99,26 @@ MUTANTS = (
     Mutant(
         name="leases never expire",
         file="services/lockserver/watch.py",
-        old="if seconds >= lease.ttl_seconds:",
+        old="if seconds >= lease.patience_seconds:",
         new="if seconds >= 1e9:",
+    ),
+    Mutant(
+        name="a hand-back counts as a failure",
+        file="services/lockserver/transitions.py",
+        old="if failure else ended_in_peace(now, lease))",
+        new="or ended_in_peace(now, lease))",
+    ),
+    Mutant(
+        name="a bucket is skipped and nothing says so",
+        file="services/lockserver/failures.py",
+        old="        skipped={bucket: skipped},",
+        new="        skipped={},",
+    ),
+    Mutant(
+        name="a lease of many buckets condemns one of them",
+        file="services/lockserver/failures.py",
+        old="    if len(lease.buckets) > 1 or failures is None",
+        new="    if failures is None",
     ),
 )
 

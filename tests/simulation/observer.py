@@ -8,7 +8,7 @@ from graphbed.storage.manifest import manifest_sequences, read_manifest
 from graphbed.storage.objects import sha256_hex
 from services.lockserver.codec import decode
 from services.lockserver.plan import Plan
-from services.lockserver.state import JobState
+from services.lockserver.state import JobState, Lease
 from tests.simulation.stores import Objects
 
 
@@ -27,6 +27,8 @@ class Observer:
         """Leases that ended without a commit."""
         self.skipped = 0
         """Buckets that were given up in an epoch."""
+        self.handed_back: set[str] = set()
+        """Leases that their trainers hand back without a failure."""
         self.lifted = 0
         """Buckets that were made due again."""
 
@@ -103,6 +105,9 @@ class Observer:
         ended = [old.leases[lease_id] for lease_id in old.leases.keys() - new.leases.keys()]
         skipped = {bucket for bucket, _ in after - before}
         assert all((bucket,) in {lease.buckets for lease in ended} for bucket in skipped), "skipped, but not alone"
+        for lease in ended:
+            if lease.lease_id in self.handed_back:
+                assert _failures(old, lease) >= _failures(new, lease), f"the hand-back of {lease.lease_id} is a failure"
         self.skipped += len(after - before)
         self.lifted += len(before - after)
 
@@ -121,3 +126,9 @@ class Observer:
 def _skips(state: JobState) -> set[tuple[Bucket, int]]:
     """Buckets that were given up, and in which epoch."""
     return {(bucket, epoch) for bucket, skipped in state.skipped.items() for epoch in skipped.epochs}
+
+
+def _failures(state: JobState, lease: Lease) -> int:
+    """Failures of the lease's buckets that their trainers told of: not those that followed from silence."""
+    noted = [state.failures[bucket] for bucket in lease.buckets if bucket in state.failures]
+    return sum(len(failures.trainers) for failures in noted if not failures.silent)

@@ -10,7 +10,8 @@ import pytest
 
 from graphbed.cli.__main__ import run
 from graphbed.config.load import parse_job
-from graphbed.v1 import lockserver_pb2, lockserver_pb2_grpc
+from graphbed.errors import LeaseLost
+from graphbed.v1 import common_pb2, lockserver_pb2, lockserver_pb2_grpc
 from tests.fixtures.trained import write_job
 
 
@@ -19,6 +20,18 @@ class DictionaryLockServer(lockserver_pb2_grpc.LockServerServicer):
 
     def __init__(self) -> None:
         self.jobs: dict[str, lockserver_pb2.GetJobResponse] = {}
+        self.draining: set[str] = set()
+        self.quarantined = [
+            lockserver_pb2.BucketInfo(
+                bucket=common_pb2.Bucket(lhs=lhs, rhs=0),
+                epoch=3,
+                failed_by=["trainer-1"],
+                skipped_epochs=[1, 2],
+                quarantined=True,
+                reason="no memory",
+            )
+            for lhs in range(3)
+        ]
 
     def Submit(self, request, context):
         config = parse_job(request.config_yaml, source="submitted")
@@ -48,6 +61,40 @@ class DictionaryLockServer(lockserver_pb2_grpc.LockServerServicer):
     def Cancel(self, request, context):
         self.jobs[request.job].summary.status = lockserver_pb2.JOB_STATUS_CANCELLED
         return lockserver_pb2.CancelResponse()
+
+    def Pause(self, request, context):
+        self.jobs[request.job].summary.status = lockserver_pb2.JOB_STATUS_PAUSED
+        return lockserver_pb2.PauseResponse()
+
+    def Resume(self, request, context):
+        self.jobs[request.job].summary.status = lockserver_pb2.JOB_STATUS_RUNNING
+        return lockserver_pb2.ResumeResponse()
+
+    def RevokeLease(self, request, context):
+        for name, job in self.jobs.items():
+            for place, lease in enumerate(job.leases):
+                if lease.lease_id == request.lease_id:
+                    del job.leases[place]
+                    return lockserver_pb2.RevokeLeaseResponse(job=name, trainer_id=lease.trainer_id)
+        context.set_trailing_metadata((("graphbed-reason", LeaseLost.reason),))
+        return context.abort(LeaseLost.code, "lost")
+
+    def ListBuckets(self, request, context):
+        return lockserver_pb2.ListBucketsResponse(buckets=self.quarantined)
+
+    def Unquarantine(self, request, context):
+        wanted = [b.bucket for b in self.quarantined if not request.HasField("bucket") or b.bucket == request.bucket]
+        self.quarantined = [info for info in self.quarantined if info.bucket not in wanted]
+        return lockserver_pb2.UnquarantineResponse(buckets=wanted)
+
+    def ListTrainers(self, request, context):
+        held = [lockserver_pb2.HeldLease(job="j", lease_id="ab")]
+        info = lockserver_pb2.TrainerInfo(trainer_id="trainer-1", draining="trainer-1" in self.draining, leases=held)
+        return lockserver_pb2.ListTrainersResponse(trainers=[info])
+
+    def DrainTrainer(self, request, context):
+        (self.draining.discard if request.undo else self.draining.add)(request.trainer_id)
+        return lockserver_pb2.DrainTrainerResponse(leases=[lockserver_pb2.HeldLease(job="j", lease_id="ab")])
 
     def GetJob(self, request, context):
         return self.jobs[request.job]
@@ -138,3 +185,65 @@ def test_watch_prints_one_object_a_look_until_the_job_ends(
 def test_watch_needs_a_name_unless_one_job_runs(lockserver: str, capsys: pytest.CaptureFixture[str]):
     assert run(["watch"]) == 2
     assert "none runs" in capsys.readouterr().err
+
+
+def json_of(capsys) -> dict:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_job_is_paused_and_resumed(tmp_path: Path, lockserver: str, capsys):
+    run(["submit", str(write_job(tmp_path)), "--json"])
+    capsys.readouterr()
+    assert run(["pause", "j"]) == 0
+    assert capsys.readouterr().out == "job j paused\n"
+    assert run(["status"]) == 0
+    assert "paused" in capsys.readouterr().out
+    assert run(["resume", "j", "--json"]) == 0
+    assert json_of(capsys) == {"job": "j", "paused": False}
+    assert run(["status", "--json"]) == 0
+    assert json_of(capsys)["jobs"][0]["status"] == "running"
+
+
+def test_leases_are_listed_and_revoked(tmp_path: Path, lockserver: str, capsys):
+    run(["submit", str(write_job(tmp_path)), "--json"])
+    capsys.readouterr()
+    assert run(["leases", "list"]) == 0
+    assert "ab" in (said := capsys.readouterr().out) and "trainer-1" in said
+    assert run(["leases", "list", "--job", "j", "--json"]) == 0
+    assert json_of(capsys)["leases"][0]["job"] == "j"
+    assert run(["leases", "revoke", "ab"]) == 0
+    assert capsys.readouterr().out == "lease ab of job j taken from trainer-1\n"
+    assert run(["leases", "list", "--job", "j"]) == 0
+    assert capsys.readouterr().out == "no leases\n"
+    assert run(["leases", "revoke", "ab"]) == 1
+    assert "lease ran out" in capsys.readouterr().err
+
+
+def test_quarantined_buckets_are_listed_and_made_due_again(lockserver: str, capsys):
+    assert run(["buckets", "list", "--job", "j"]) == 0
+    assert "no memory" in (said := capsys.readouterr().out) and "1, 2" in said
+    assert run(["buckets", "unquarantine", "--job", "j", "1", "0", "--json"]) == 0
+    assert json_of(capsys) == {"job": "j", "buckets": [[1, 0]]}
+    assert run(["buckets", "unquarantine", "--job", "j", "--all"]) == 0
+    assert capsys.readouterr().out == "job j: 2 buckets are due again\n"
+    assert run(["buckets", "list", "--job", "j"]) == 0
+    assert capsys.readouterr().out == "no bucket failed\n"
+
+
+@pytest.mark.parametrize("wrong", [[], ["1"], ["1", "2", "3"], ["1", "2", "--all"], ["--", "-1", "2"]])
+def test_which_buckets_must_be_said(lockserver: str, capsys, wrong: list[str]):
+    assert run(["buckets", "unquarantine", "--job", "j", *wrong]) == 2
+    assert capsys.readouterr().err == "graphbed: say which bucket: LHS RHS, two numbers from 0, or --all\n"
+
+
+def test_trainers_are_listed_and_drained(lockserver: str, capsys):
+    assert run(["trainers", "drain", "trainer-1"]) == 0
+    assert capsys.readouterr().out == "trainer trainer-1 is given no new lease; it still holds 1\n"
+    assert run(["trainers", "list", "--json"]) == 0
+    assert json_of(capsys)["trainers"] == [
+        {"trainer": "trainer-1", "draining": True, "leases": [{"job": "j", "lease_id": "ab"}]}
+    ]
+    assert run(["trainers", "drain", "trainer-1", "--undo"]) == 0
+    assert "given work again" in capsys.readouterr().out
+    assert run(["trainers", "list"]) == 0
+    assert "no" in capsys.readouterr().out

@@ -2,11 +2,12 @@
 
 import threading
 import urllib.request
+from functools import partial
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from graphbed.errors import GraphbedError, InputError, LeaseLost, ServerUnreachable
+from graphbed.errors import GraphbedError, InputError, LeaseLost, ProtocolDiffers, ServerUnreachable
 from graphbed.rpc import healthcheck
 from graphbed.rpc.call import call
 from graphbed.rpc.healthcheck import is_serving
@@ -145,3 +146,20 @@ def test_what_is_no_address_is_refused(address: str):
 def test_addresses_of_both_protocols_are_split_and_joined():
     for address in ("127.0.0.1:7101", "[::1]:0", "lock-0.lock:7101"):
         assert join_address(*split_address(address)) == address
+
+
+@pytest.mark.parametrize("version", ["0", "2", "1.5", "x" * 5000])
+def test_a_caller_of_another_protocol_is_refused_with_what_to_do(version: str):
+    with serving(Service(lambda: None)) as (server, stub):
+        speaking = partial(stub.Seal, metadata=(("graphbed-protocol", version),))
+
+        def seal(request: pb.SealRequest, *, timeout: float, metadata: object) -> pb.SealResponse:
+            return speaking(request, timeout=timeout)
+
+        with pytest.raises(ProtocolDiffers, match=r"speaks protocol 1, the caller protocol .*; run the same version"):
+            call(seal, pb.SealRequest(), seconds=5, service="test", address=server.address)
+
+
+def test_a_caller_that_tells_no_protocol_is_let_through():
+    with serving(Service(lambda: None)) as (_, stub):
+        assert stub.Seal(pb.SealRequest(), timeout=5) == pb.SealResponse()
