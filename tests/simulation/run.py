@@ -78,7 +78,9 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
     reach = FailingObjects(world, objects, deadly=False)
     poison = world.random.choice(sorted(plan.edges))
     workers = [
-        SimulatedTrainer(world, f"trainer-{n}", replicas, reach, plan, lambda: observer.losses, poison)
+        SimulatedTrainer(
+            world, f"trainer-{n}", replicas, reach, plan, lambda: observer.losses, poison, observer.handed_back
+        )
         for n in range(trainers)
     ]
 

@@ -45,8 +45,10 @@ class SimulatedTrainer:
         plan: Plan,
         losses: Callable[[], int],
         poison: Bucket,
+        handed_back: set[str],
     ) -> None:
-        """`losses` tells how often the state was lost so far; under faults nobody can train `poison`."""
+        """`losses` tells how often the state was lost so far. Under faults nobody can train `poison`. Leases that are
+        handed back without a failure are added to `handed_back`."""
         self._world = world
         self.name = name
         self._servers = servers
@@ -54,6 +56,7 @@ class SimulatedTrainer:
         self._plan = plan
         self._losses = losses
         self._poison = poison
+        self._handed_back = handed_back
         self._life = 0
         self._asleep_until = 0.0
         self.granted: dict[str, tuple[Lease, float, int]] = {}
@@ -166,6 +169,8 @@ class SimulatedTrainer:
         )
 
     def _release(self, lease: Lease, failure: str = "") -> None:
+        if not failure:
+            self._handed_back.add(lease.lease_id)
         request_id = f"{self.name}-{next(_ids)}"
         self._call(
             "release",
