@@ -116,3 +116,22 @@ def test_a_stopped_trainer_that_wakes_after_its_lease_was_given_away_changes_not
     commits = check_history(store, config)
     assert sleeper.lease_id not in {commit.lease_id for commit in commits}
     assert sum(commit.edges for commit in commits) == 32_888
+
+
+def test_a_drained_trainer_commits_its_lease_and_ends_and_is_not_replaced(tmp_path: Path) -> None:
+    config = codex_job(store_url(tmp_path), **SLOW)
+    store = open_store(config.store, {})
+    ingest_quietly(config, store)
+    with StandaloneCluster(config.store, job=config.job, trainers=2, threads=1, environ={}) as cluster:
+        cluster.submit(dump_job(config))
+        last = lease_in_training(cluster, config.job)
+        assert [lease.lease_id for lease in cluster.locks.drain_trainer(last.trainer_id)] == [last.lease_id]
+        wait_for(
+            lambda: pid_of(last) not in cluster.trainers.pids or None, seconds=90, what="the end of the drained trainer"
+        )
+        wait_until_completed(cluster, config.job)
+        assert len(cluster.trainers.pids) == 1
+        grants = cluster.registry.get_sample_value("graphbed_lockserver_grants_total", {"outcome": "granted"})
+    commits = check_history(store, config)
+    assert [commit.lease_id for commit in commits if commit.trainer_id == last.trainer_id][-1] == last.lease_id
+    assert grants == len(commits), "a lease was lost"

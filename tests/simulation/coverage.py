@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-CHANGES = ("acquire", "renew", "commit", "release", "expire", "manifest", "resume")
+CHANGES = ("acquire", "renew", "commit", "release", "expire", "manifest")
 """Requests and housekeeping that change a job's state."""
 
 STATE_FAULTS = (
@@ -23,7 +23,7 @@ REQUIRED = frozenset(
         *((f"foreign {what}", "LeaseLost") for what in ("renew", "release", "commit")),
         ("commit", "LeaseLost"),
         ("renew", "LeaseLost"),
-        *((what, "done") for what in ("pause", "revoke", "unquarantine")),
+        *((what, "done") for what in ("pause", "resume", "revoke", "unquarantine")),
     ]
 )
 """Every transition, fault and crash point that exists together."""

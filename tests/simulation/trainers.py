@@ -43,6 +43,7 @@ class SimulatedTrainer:
         servers: Sequence[SimulatedServer],
         store: ObjectStore,
         plan: Plan,
+        *,
         losses: Callable[[], int],
         poison: Bucket,
         handed_back: set[str],

@@ -21,11 +21,11 @@ class Faults:
     repeated: float = 0.03
     late: float = 0.05
     """A message that takes seconds instead of milliseconds."""
-    crash: float = 0.01
+    crash: float = 0.02
     """A lock server, at a call of a store: before it or after it has happened."""
-    refused: float = 0.01
+    refused: float = 0.02
     """A call of a store that fails before it has happened."""
-    unanswered: float = 0.01
+    unanswered: float = 0.02
     """A call of a store that fails after it has happened."""
     overtaken: float = 0.1
     """Another event comes between a lock server and its next call of the state store."""

@@ -95,3 +95,12 @@ def test_what_is_trained_is_waited_for_until_there_is_no_time_left(phase: str) -
     with pytest.raises(Stopping):
         guard(ManualClock(), stopping, phase=phase, out_of_time=out_of_time).ask(outage)
     assert outage.calls == 1
+
+
+def test_a_lease_that_waits_for_a_server_says_so_and_then_tells_its_phase_again() -> None:
+    board = ProgressBoard()
+    board.enter("store")
+    with board.waiting():
+        assert board.message().phase == lockserver_pb2.PHASE_WAITING
+        assert board.finishing
+    assert board.message().phase == lockserver_pb2.PHASE_STORE
