@@ -13,6 +13,8 @@ from services.lockserver.report import summarize
 from services.lockserver.state import JobState, Status
 
 PERIOD_SECONDS = 1.0
+_REST = 20.0
+"""A look at a job is followed by a rest of so many times its length: adding up 65,536 buckets takes a while."""
 
 log = logs.get_logger("graphbed.lockserver")
 
@@ -25,6 +27,7 @@ class Observer:
         self._clock = clock
         self._metrics = metrics
         self._paces: dict[str, Pace] = {}
+        self._next_look: dict[str, float] = {}
         self._skipped: dict[str, set[tuple[Bucket, int]]] = {}
 
     def pace(self, job: str) -> Pace:
@@ -36,8 +39,12 @@ class Observer:
         statuses = dict.fromkeys(Status, 0)
         for context, state in self._jobs.usable():
             statuses[state.header.status] += 1
-            self._show(context, state)
-            self._tell_of_skips(context.config.job, state)
+            job, began = context.config.job, self._clock.monotonic()
+            if began >= self._next_look.get(job, began):
+                self._show(context, state)
+                self._tell_of_skips(job, state)
+                ended = self._clock.monotonic()
+                self._next_look[job] = ended + _REST * (ended - began)
         for status, count in statuses.items():
             self._metrics.jobs.labels(status.value).set(count)
 
