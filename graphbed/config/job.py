@@ -220,6 +220,9 @@ class JobConfig(Section):
     for each of the first four partitions: groups that change from epoch to epoch keep the quality of one partition."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Decides the partitioning, the initial embeddings, the shuffles and the negatives."""
+    deterministic: bool = False
+    """One lease at a time, one thread, on the CPU: every bit of the result depends on the configuration and the graph
+    alone, whatever is killed and resumed on the way. Slower; more than one trainer is no use."""
     barrier: bool = False
     """No lease of an epoch starts before every bucket has the epoch before behind it. Otherwise trainers go on where
     nothing of the current epoch is due."""

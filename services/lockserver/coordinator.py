@@ -67,14 +67,17 @@ class Coordinator:
         store: ObjectStore,
         random_hex: Callable[[], str],
         metrics: LockServerMetrics,
+        parameters_exact: Callable[[str, JobState], bool],
         only_job: str | None = None,
     ) -> None:
-        """With `only_job`, leases are granted for that job alone."""
+        """With `only_job`, leases are granted for that job alone. `parameters_exact` tells whether the parameter server
+        serves a job's commits and nothing else, without which a deterministic job gets no lease."""
         self._jobs = jobs
         self._manifests = manifests
         self._store = store
         self._random_hex = random_hex
         self._metrics = metrics
+        self._parameters_exact = parameters_exact
         self._only_job = only_job
 
     def acquire(self, *, trainer: str, request_id: str) -> Granted | Waiting:
@@ -198,6 +201,9 @@ class Coordinator:
 
     def _acquire_of(self, context: JobContext, *, trainer: str, request_id: str) -> Lease | NoWork:
         job = context.config.job
+        if not self._may_begin(context):
+            self._forget(context, trainer)
+            return NoWork.PARTITIONS_BUSY
         lease_id = self._random_hex()
         answer = self._jobs.change(
             job,
@@ -215,6 +221,13 @@ class Coordinator:
                 buckets=len(answer.buckets),
             )
         return answer
+
+    def _may_begin(self, context: JobContext) -> bool:
+        """Whether a lease of the job would start from the same parameters however often it were begun."""
+        if not (context.plan.rules.deterministic and context.plan.has_parameters):
+            return True
+        state = self._jobs.current(context.config.job)
+        return state.header.status is not Status.RUNNING or self._parameters_exact(context.config.job, state)
 
     def _job_of(self, lease_id: str, trainer: str = "", kind: RequestKind | None = None, request_id: str = "") -> str:
         """The job that a lease belongs to, or that has answered this request before. Raises LeaseLost."""

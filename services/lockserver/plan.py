@@ -31,6 +31,8 @@ class Rules:
 
     barrier: bool = False
     """Whether an epoch begins only when the one before is behind all buckets."""
+    deterministic: bool = False
+    """Whether leases follow one another, in an order that depends on what is done alone."""
     max_failures: int = 3
     """How often a bucket may fail before it is skipped."""
     max_trainers: int | None = None
@@ -97,7 +99,10 @@ class Plan:
             edges=edges,
             resources=resources,
             rules=Rules(
-                barrier=config.barrier, max_failures=config.lease.max_failures, max_trainers=config.max_trainers
+                barrier=config.barrier,
+                deterministic=config.deterministic,
+                max_failures=config.lease.max_failures,
+                max_trainers=config.max_trainers,
             ),
             has_parameters=config.global_emb or any(entry.operator is not Operator.NONE for entry in entries),
         )

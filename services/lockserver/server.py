@@ -101,12 +101,14 @@ def start_lockserver(
     manifests = ManifestWriter(
         jobs=jobs, store=store, parameters=parameters, clock=clock, random_hex=random_hex, metrics=metrics
     )
+    settler = Settler(jobs=jobs, parameters=parameters, clock=clock, metrics=metrics) if parameters else None
     coordinator = Coordinator(
         jobs=jobs,
         manifests=manifests,
         store=store,
         random_hex=random_hex,
         metrics=metrics,
+        parameters_exact=settler.is_exact if settler else lambda *_: False,
         only_job=settings.only_job,
     )
     observer = Observer(jobs=jobs, clock=clock, metrics=metrics)
@@ -128,8 +130,8 @@ def start_lockserver(
         "expiry": Expiry(jobs=jobs, clock=clock, metrics=metrics).tick,
         "manifests": manifests.tick,
     }
-    if parameters is not None:
-        ticks["settling"] = Settler(jobs=jobs, parameters=parameters, clock=clock, metrics=metrics).tick
+    if settler is not None:
+        ticks["settling"] = settler.tick
     repeaters = [
         Repeater(name, tick, period_seconds=settings.tick_seconds, clock=clock) for name, tick in ticks.items()
     ]

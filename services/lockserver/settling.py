@@ -16,6 +16,8 @@ from services.lockserver.state import JobState
 PERIOD_SECONDS = 1.0
 """How often a running job is settled when nothing changes: a parameter server that was restarted waits for this."""
 
+EXACT_TIMES = 2
+
 log = logs.get_logger("graphbed.lockserver")
 
 
@@ -50,6 +52,8 @@ class _Told:
     at: float
     round: paramserver_pb2.SettleRound | None
     failed: bool = False
+    times: int = 1
+    """How often these facts were told in a row."""
 
 
 class Settler:
@@ -68,8 +72,18 @@ class Settler:
         rounds = {job: told.round for job, told in self._told.items()}
         for context, state in self._jobs.usable():
             job = context.config.job
-            if context.plan.has_parameters and self._is_due(job, state):
+            hurried = context.plan.rules.deterministic and not state.leases and not self.is_exact(job, state)
+            if context.plan.has_parameters and (hurried or self._is_due(job, state)):
                 self._settle(job, state, rounds.get(job))
+
+    def is_exact(self, job: str, state: JobState) -> bool:
+        """Whether the job's sums hold its commits and nothing else, and will until a lease is granted.
+
+        Told once that no lease lives, the parameter server may still serve a delta that a dead one pushed a moment
+        before; told twice, it does not.
+        """
+        told = self._told.get(job)
+        return not state.leases and told is not None and told.facts == _facts(state) and told.times >= EXACT_TIMES
 
     def _is_due(self, job: str, state: JobState) -> bool:
         told = self._told.get(job)
@@ -93,9 +107,10 @@ class Settler:
             self._metrics.settle_failures.inc()
             if old is None or not old.failed:
                 log.warning("parameters not settled", job=job, error=str(error))
-            self._told[job] = _Told(_facts(state), now, seen, failed=True)
+            self._told[job] = _Told(_facts(state), now, seen, failed=True, times=0)
             return
-        self._told[job] = _Told(_facts(state), now, answered)
+        times = old.times + 1 if old is not None and old.facts == _facts(state) else 1
+        self._told[job] = _Told(_facts(state), now, answered, times=times)
 
 
 def _facts(state: JobState) -> object:

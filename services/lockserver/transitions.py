@@ -61,6 +61,8 @@ def acquire(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease
         return Outcome(forgotten, NoWork.NOTHING_DUE)
     if plan.rules.max_trainers is not None and len(base.leases) >= plan.rules.max_trainers:
         return Outcome(forgotten, NoWork.TRAINERS_ENOUGH)
+    if plan.rules.deterministic and base.leases:
+        return Outcome(forgotten, NoWork.PARTITIONS_BUSY)
     board = _board(base, plan, trainer)
     work = choose(plan, board)
     if isinstance(work, NoWork):
@@ -213,6 +215,9 @@ def _held(state: JobState, trainer: str, lease_id: str) -> Lease:
 
 
 def _board(state: JobState, plan: Plan, trainer: str) -> Board:
+    if plan.rules.deterministic:
+        # Neither who asks nor what became of earlier leases may decide.
+        return Board(done=state.done, num_epochs=state.header.num_epochs, trained=state.pointers, busy=(), at_hand=())
     record = state.trainers.get(trainer)
     last = record.last_commit if record else None
     at_hand = {

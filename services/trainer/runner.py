@@ -72,15 +72,20 @@ class Runner:
         Raises InputError if the device is not there.
         """
         config = work.assignment.job.config
-        engine = self._engine(self._device or config.trainer.device)
-        threads = engine.most_threads or self._threads or config.trainer.threads or len(os.sched_getaffinity(0))
+        engine = self._engine(Device.CPU if config.deterministic else self._device or config.trainer.device)
+        threads = (
+            1
+            if config.deterministic
+            else engine.most_threads or self._threads or config.trainer.threads or len(os.sched_getaffinity(0))
+        )
         portions = self._portions(work, shared, engine, threads)
         controls = [Control.create() for _ in range(min(threads, max(len(portions), 1)))]
         board.attach(controls)
         sync = SyncThread(
             shared, seconds=config.trainer.parameter_sync_seconds, clock=self._clock, metrics=self._metrics
         )
-        sync.start()
+        if not config.deterministic:
+            sync.start()
         try:
             with single_threaded_blas():
                 self._hogwild(portions, controls, board, check)

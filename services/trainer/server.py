@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -151,6 +152,7 @@ def start_trainer(
         clock=clock,
         metrics=metrics,
         stopping=stopping,
+        store_answers=partial(require_answer, store),
         reachable=server.set_serving,
         give_up_after=settings.give_up_after,
         span=span,

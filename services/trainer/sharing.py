@@ -61,6 +61,7 @@ class SharedParameters:
         if not self._job.tensors:
             return None
         delta = self._delta()
+        guard.check_lease()  # who slept through the lease must not disturb those who go on
         while True:
             self._sequence += 1
             guard.ask(lambda: self._push(delta))
@@ -115,6 +116,7 @@ class SyncThread(threading.Thread):
                 synced_at = now
 
     def finish(self) -> None:
-        """End after the sync that is under way, if any."""
+        """End after the sync that is under way, if it was started."""
         self._done.set()
-        self.join()
+        if self.ident is not None:
+            self.join()

@@ -49,11 +49,13 @@ class Trainer:
         clock: Clock,
         metrics: TrainerMetrics,
         stopping: threading.Event,
+        store_answers: Callable[[], None],
         reachable: Callable[[bool], None],
         give_up_after: int,
         span: Span = no_span,
     ) -> None:
-        """`reachable` is told whether the lock server answers; `give_up_after` failures in a row end it, 0 = never."""
+        """`store_answers` raises if the object store is away: no work is asked for then. `reachable` is told whether
+        the lock server answers; `give_up_after` failures in a row end it, 0 = never."""
         self._trainer_id = trainer_id
         self._locks = locks
         self._parameters = parameters
@@ -64,6 +66,7 @@ class Trainer:
         self._clock = clock
         self._metrics = metrics
         self._stopping = stopping
+        self._store_answers = store_answers
         self._reachable = reachable
         self._give_up_after = give_up_after
         self._span = span
@@ -91,15 +94,16 @@ class Trainer:
         failures = 0
         request_id = _request_id()
         while not self._stopping.is_set():
-            asked_at = self._clock.monotonic()
             try:
                 with self._metrics.phases.run("wait"):
+                    self._store_answers()
+                    asked_at = self._clock.monotonic()
                     reply = self._locks.acquire(self._trainer_id, request_id)
             except GraphbedError as error:
                 if not is_away(error):
                     raise
                 # Asking again with the same request id: if the reply was lost, it gets the very same grant.
-                log.warning("no answer to acquire", error=str(error))
+                log.warning("no work, a server is away", error=str(error))
                 self._reachable(False)
                 self._wait(1.0)
                 continue

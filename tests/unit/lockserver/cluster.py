@@ -106,18 +106,19 @@ class Cluster:
             random_hex=next_hex,
             metrics=metrics,
         )
+        self.settler = Settler(jobs=self.jobs, parameters=self.parameters, clock=self.clock, metrics=metrics)
         self.coordinator = Coordinator(
             jobs=self.jobs,
             manifests=self.manifests,
             store=store,
             random_hex=next_hex,
             metrics=metrics,
+            parameters_exact=self.settler.is_exact,
             only_job=only_job,
         )
         self.operations = Operations(jobs=self.jobs, manifests=self.manifests)
         self.expiry = Expiry(jobs=self.jobs, clock=self.clock, metrics=metrics)
         self.observer = Observer(jobs=self.jobs, clock=self.clock, metrics=metrics)
-        self.settler = Settler(jobs=self.jobs, parameters=self.parameters, clock=self.clock, metrics=metrics)
         self.jobs.open_all()
 
     def submit(self, schema: GraphSchema, **changes: Any) -> JobConfig:
