@@ -57,6 +57,11 @@ class LeaseGuard:
         if self._stopping.is_set():
             raise Stopping
 
+    def leave_to_commit(self) -> None:
+        """From now on the commit says whether the lease lived; raise LeaseLost if it is gone already."""
+        self._heartbeat.check()
+        self._heartbeat.leave_to_commit()
+
     def moved(self, count: int) -> None:
         """Tell of bytes fetched or stored."""
         self._board.add_bytes(count)

@@ -42,6 +42,7 @@ class Heartbeat:
         self._metrics = metrics
         self._on_lost = on_lost
         self._left = threading.Event()
+        self._committing = False
         self.lost = threading.Event()
         self._thread = threading.Thread(target=carrying(self._run), name="heartbeat", daemon=True)
 
@@ -61,6 +62,10 @@ class Heartbeat:
             self._lose("checked after its time")
             raise LeaseLost(lease=self._lease_id)
 
+    def leave_to_commit(self) -> None:
+        """The commit is going to say whether the lease lived: a renewal that comes after it is refused as well."""
+        self._committing = True
+
     def _run(self) -> None:
         # Renew at ttl/3: two renewals may be lost before the lease is.
         while not self._clock.wait(self._left, self._ttl_seconds / 3):
@@ -71,6 +76,8 @@ class Heartbeat:
             try:
                 self._locks.renew(self._trainer_id, self._lease_id, self._progress(), ttl_seconds=self._ttl_seconds)
             except LeaseLost:
+                if self._committing:
+                    return
                 self._metrics.renewals.labels("lost").inc()
                 self._lose("the lock server gave it away")
                 return

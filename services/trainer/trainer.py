@@ -190,7 +190,7 @@ class Trainer:
             receipts = self._storer.store(work, guard)
             sealed = shared.seal(guard)
         with self._phase("commit", board, seconds):
-            guard.check_lease()
+            guard.leave_to_commit()
             self._commit(work, receipts, sealed, seconds, guard)
         self._metrics.loss.set(work.loss / max(work.edges_trained, 1))
         log.info(

@@ -110,3 +110,13 @@ def test_leaving_ends_the_renewals(locks: LockServerClient, renewals: Renewals) 
     count = renewals.count
     threading.Event().wait(TTL_SECONDS)
     assert renewals.count == count
+
+
+def test_a_renewal_that_is_refused_behind_a_commit_is_no_loss(locks: LockServerClient, renewals: Renewals) -> None:
+    renewals.error = LeaseLost(lease="l")
+    stopped = threading.Event()
+    with heartbeat(locks, stopped) as beat:
+        beat.leave_to_commit()
+        assert renewals.seen.wait(5)
+        assert not stopped.wait(TTL_SECONDS / 3)
+        beat.check()
