@@ -11,6 +11,7 @@ from graphbed.errors import StateCorrupt, StateTooNew
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage.manifest import CommitRecord, EpochTotals, SkippedBucket
 from graphbed.storage.receipt import Receipt
+from services.lockserver.changes import Change
 from services.lockserver.state import (
     FORMAT,
     Beat,
@@ -96,6 +97,23 @@ def decode(fields: Mapping[str, str], *, job: str, address: str) -> JobState:
     except (KeyError, ValueError, TypeError, ValidationError) as error:
         raise StateCorrupt(job=job, address=address, what=str(error).splitlines()[0]) from error
     return JobState(header=header, **tables)
+
+
+def decode_change(change: Change, *, job: str, address: str) -> Delta:
+    """The change of a state that `change` describes. Raises StateTooNew and StateCorrupt."""
+    header: Header | None = None
+    tables: dict[str, dict[Any, Any]] = {table.name: {} for table in _TABLES}
+    try:
+        for name, text in [*change.written.items(), *dict.fromkeys(change.removed).items()]:
+            table_name, _, key = name.partition(":")
+            if name != HEADER:
+                table = _BY_NAME[table_name]
+                tables[table_name][table.read_key(key)] = None if text is None else table.value.validate_json(text)
+            elif text is not None:
+                header = _read_header(text, job=job, address=address)
+    except (KeyError, ValueError, TypeError, ValidationError) as error:
+        raise StateCorrupt(job=job, address=address, what=str(error).splitlines()[0]) from error
+    return Delta(header=header, **tables)
 
 
 def _read_header(text: str, *, job: str, address: str) -> Header:

@@ -11,7 +11,7 @@ from graphbed.storage.generation import newest_generation
 from graphbed.storage.manifest import Manifest, manifest_sequences
 from graphbed.storage.objects import ObjectStore
 from services.lockserver import chronicle
-from services.lockserver.codec import decode, encode
+from services.lockserver.codec import decode, decode_change, encode
 from services.lockserver.context import JobContext
 from services.lockserver.generations import Reason
 from services.lockserver.metrics import LockServerMetrics
@@ -167,6 +167,9 @@ class LiveStates:
                 tag = self._state.tag(job)
             if held is not None and held.tag == tag:
                 return held
+            if held is not None and (followed := self._followed(job, held)) is not None:
+                self._held[job] = followed
+                return followed
             with self._call("read"):
                 tag, fields = self._state.read(job)
         except JobUnknown:
@@ -175,6 +178,15 @@ class LiveStates:
         context.require_same(state.header)
         held = self._held[job] = Held(tag, state)
         return held
+
+    def _followed(self, job: str, held: Held) -> Held | None:
+        """`held` and what other lock servers have changed since, where the state store remembers that."""
+        with self._call("changes"):
+            change = self._state.changes(job, held.tag)
+        if change is None:
+            return None
+        delta = decode_change(change, job=job, address=self._state.address)
+        return Held(change.after, held.state.apply(delta))
 
     @contextmanager
     def _call(self, op: str) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """States in Redis or Valkey: one hash for each job, changed by one script that compares its tag."""
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
@@ -12,28 +13,30 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from graphbed.errors import InputError, JobUnknown, StateMoved, StoreDenied, StoreFull, StoreUnavailable
+from services.lockserver.changes import REMEMBERED, Change, since
 
 SOCKET_SECONDS = 2.0
 """How long to wait for a connection or an answer; with the retry a call ends inside a trainer's deadline."""
 RETRIES = 1
-STREAM_LENGTH = 1000
-"""Changes kept in a job's stream, about."""
+TOLD_BYTES = 64 << 10
+"""A larger change is in the stream by its tags alone: whoever missed it reads the whole state."""
 
 _JOBS = "graphbed:jobs"
 _TAG = "tag"
 _FIELD = "field:"
 
-# KEYS: hash, stream. ARGV: expected tag, new tag, number of writes, then name and value of each, then names to remove.
+# KEYS: hash, stream. ARGV: expected tag, new tag, the change as the stream tells it, number of writes, then name and
+# value of each, then names to remove.
 # An expected tag of "" creates. Answers 1 if the job now stands under the new tag, however often this was sent.
 _CHANGE = f"""
 local found = redis.call('HGET', KEYS[1], '{_TAG}') or ''
 if found == ARGV[2] then return 1 end
 if found ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], '{_TAG}', ARGV[2])
-local last = 3 + 2 * tonumber(ARGV[3])
-for i = 4, last, 2 do redis.call('HSET', KEYS[1], '{_FIELD}' .. ARGV[i], ARGV[i + 1]) end
+local last = 4 + 2 * tonumber(ARGV[4])
+for i = 5, last, 2 do redis.call('HSET', KEYS[1], '{_FIELD}' .. ARGV[i], ARGV[i + 1]) end
 for i = last + 1, #ARGV do redis.call('HDEL', KEYS[1], '{_FIELD}' .. ARGV[i]) end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', {STREAM_LENGTH}, '*', 'from', ARGV[1], 'to', ARGV[2])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', {REMEMBERED}, '*', 'from', ARGV[1], 'to', ARGV[2], 'change', ARGV[3])
 return 1
 """
 
@@ -108,6 +111,10 @@ class RedisStateStore:
         fields = {name.removeprefix(_FIELD): value for name, value in found.items() if name != _TAG}
         return found[_TAG], fields
 
+    def changes(self, job: str, tag: str) -> Change | None:
+        with self._failures():
+            return since(_told(self._newest_first(job)), tag)
+
     def create(self, job: str, tag: str, fields: Mapping[str, str]) -> bool:
         with self._failures():
             # First the name: a name without a state is unknown and may be created again, a state without one is lost.
@@ -122,6 +129,16 @@ class RedisStateStore:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _newest_first(self, job: str) -> Iterator[Mapping[str, str]]:
+        """The entries of the job's stream; most servers have missed a few, so the first pages are short."""
+        below, count = "+", 8
+        while count <= REMEMBERED:
+            entries: list[tuple[str, dict[str, str]]] = self._client.xrevrange(_stream(job), max=below, count=count)
+            yield from (entry for _, entry in entries)
+            if len(entries) < count:
+                return
+            below, count = f"({entries[-1][0]}", 4 * count
 
     def _ask(self) -> str:
         pool = self._client.connection_pool
@@ -141,7 +158,15 @@ class RedisStateStore:
         self, job: str, expected_tag: str, new_tag: str, written: Mapping[str, str], removed: AbstractSet[str]
     ) -> bool:
         pairs = [text for pair in written.items() for text in pair]
-        arguments = [expected_tag, new_tag, len(written), *pairs, *sorted(removed)]
+        told = json.dumps({"written": dict(written), "removed": sorted(removed)}) if expected_tag else ""
+        arguments = [
+            expected_tag,
+            new_tag,
+            told if len(told) <= TOLD_BYTES else "",
+            len(written),
+            *pairs,
+            *sorted(removed),
+        ]
         with self._failures():
             return bool(self._change(keys=[_hash(job), _stream(job)], args=arguments))
 
@@ -166,6 +191,17 @@ def _identity(connection: Any) -> str:
         lines = str(connection.read_response()).splitlines()
         told += [line.removeprefix(f"{name}:") for line in lines if line.startswith(f"{name}:")]
     return "/".join(told)
+
+
+def _told(entries: Iterable[Mapping[str, str]]) -> Iterator[Change]:
+    """The changes of a stream, up to the first that is there by its tags alone."""
+    for entry in entries:
+        if not entry.get("change"):
+            return
+        change = json.loads(entry["change"])
+        yield Change(
+            before=entry["from"], after=entry["to"], written=change["written"], removed=frozenset(change["removed"])
+        )
 
 
 def _hash(job: str) -> str:

@@ -1,11 +1,13 @@
 """State stores: where the states of the jobs lie, changed by compare-and-set on a random tag."""
 
 import threading
+from collections import deque
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from graphbed.errors import JobUnknown
+from services.lockserver.changes import REMEMBERED, Change, since
 
 
 class StateStore(Protocol):
@@ -37,6 +39,10 @@ class StateStore(Protocol):
         """The tag and all fields of one moment. Raises JobUnknown."""
         ...
 
+    def changes(self, job: str, tag: str) -> Change | None:
+        """What happened since the job stood under `tag`, as of one moment; None if that is not remembered."""
+        ...
+
     def create(self, job: str, tag: str, fields: Mapping[str, str]) -> bool:
         """Add a job; False, and nothing changed, if it exists."""
         ...
@@ -57,6 +63,7 @@ class MemoryStateStore:
 
     def __init__(self) -> None:
         self._jobs: dict[str, tuple[str, dict[str, str]]] = {}
+        self._changes: dict[str, deque[Change]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -80,11 +87,18 @@ class MemoryStateStore:
             tag, fields = self._jobs[job]
             return tag, dict(fields)
 
+    def changes(self, job: str, tag: str) -> Change | None:
+        with self._lock:
+            found = since(reversed(self._changes.get(job, ())), tag)
+            # Whoever puts an old state back, as tests do, does not put its changes back.
+            return found if found is not None and found.after == self._jobs.get(job, ("",))[0] else None
+
     def create(self, job: str, tag: str, fields: Mapping[str, str]) -> bool:
         with self._lock:
             if job in self._jobs:
                 return self._jobs[job][0] == tag
             self._jobs[job] = (tag, dict(fields))
+            self._changes.pop(job, None)
             return True
 
     def apply(
@@ -96,4 +110,7 @@ class MemoryStateStore:
                 return bool(tag) and tag == new_tag
             kept = {name: value for name, value in fields.items() if name not in removed}
             self._jobs[job] = (new_tag, {**kept, **written})
+            self._changes.setdefault(job, deque(maxlen=REMEMBERED)).append(
+                Change(before=tag, after=new_tag, written=dict(written), removed=frozenset(removed))
+            )
             return True

@@ -158,7 +158,7 @@ def test_each_change_in_redis_is_announced_in_a_stream(redis_process: RedisProce
     store.apply(job, "t1", "t2", {"a": "2"}, set())
     store.apply(job, "t1", "t3", {"a": "3"}, set())
     entries = redis_process.client().xrange(f"graphbed:{{{job}}}:changes")
-    assert [fields for _, fields in entries] == [{"from": "", "to": "t1"}, {"from": "t1", "to": "t2"}]
+    assert [(fields["from"], fields["to"]) for _, fields in entries] == [("", "t1"), ("t1", "t2")]
 
 
 def test_a_wrong_password_is_refused_without_showing_it(tmp_path: Path) -> None:
@@ -180,3 +180,36 @@ def test_an_address_that_makes_no_sense_is_refused_without_showing_its_password(
     with pytest.raises(InputError) as caught:
         open_state(url, {})
     assert "hunter2" not in str(caught.value)
+
+
+def test_what_was_missed_leads_from_the_state_that_was_known_to_the_one_that_is(store: StateStore, job: str) -> None:
+    store.create(job, "t0", {"keep": "0", "drop": "0", "back": "0"})
+    store.apply(job, "t0", "t1", {"a": "1"}, {"drop"})
+    for number in range(1, 30):
+        store.apply(job, f"t{number}", f"t{number + 1}", {"a": str(number), f"b{number}": "x"}, {f"b{number - 1}"})
+    store.apply(job, "t30", "t31", {"drop": "1"}, {"back"})
+    _, now = store.read(job)
+    for known in (0, 1, 17, 30):
+        missed = store.changes(job, f"t{known}")
+        if missed is None:
+            assert isinstance(store, FileStateStore)
+            continue
+        assert (missed.before, missed.after) == (f"t{known}", "t31")
+        if known == 0:
+            then = {"keep": "0", "drop": "0", "back": "0", **missed.written}
+            assert {name: value for name, value in then.items() if name not in missed.removed} == now
+    assert store.changes(job, "t31") is None and store.changes(job, "unknown") is None
+
+
+def test_what_a_store_does_not_remember_it_does_not_invent(store: StateStore, job: str) -> None:
+    assert store.changes(job, "t0") is None
+    store.create(job, "t0", {"a": "0"})
+    large = {f"done:{index}/0": "1" * 100 for index in range(2000)}
+    store.apply(job, "t0", "t1", large, set())
+    store.apply(job, "t1", "t2", {"a": "2"}, set())
+    missed = store.changes(job, "t0")
+    if missed is not None:
+        assert isinstance(store, MemoryStateStore) and missed.written == {**large, "a": "2"}
+    for number in range(2, 700):
+        store.apply(job, f"t{number}", f"t{number + 1}", {"a": str(number)}, set())
+    assert store.changes(job, "t1") is None

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from graphbed.errors import ObjectExists, ObjectMissing, StoreUnavailable
 from graphbed.storage.objects import StoredObject, sha256_hex
+from services.lockserver.changes import Change
 from services.lockserver.state_store import MemoryStateStore
 from tests.simulation.world import Crashed, World
 
@@ -182,6 +183,9 @@ class FailingStates(_Failing):
 
     def read(self, job: str) -> tuple[str, dict[str, str]]:
         return self._call("read", lambda: self._states.read(job), changes=False)
+
+    def changes(self, job: str, tag: str) -> Change | None:
+        return self._call("changes", lambda: self._states.changes(job, tag), changes=False)
 
     def create(self, job: str, tag: str, fields: Mapping[str, str]) -> bool:
         self._let_others_go_first()

@@ -1,12 +1,14 @@
 """The state as fields of text."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from graphbed.errors import StateCorrupt, StateTooNew
 from services.lockserver import transitions
-from services.lockserver.codec import decode, encode
+from services.lockserver.changes import Change
+from services.lockserver.codec import decode, decode_change, encode
 from services.lockserver.lifecycle import fresh
 from services.lockserver.state import FORMAT, Delta, JobState, Progress
 from tests.unit.lockserver.examples import square_plan
@@ -35,6 +37,24 @@ def test_a_renewal_writes_one_small_field() -> None:
 
 def test_what_is_gone_is_removed() -> None:
     assert encode(Delta(leases={"l": None}, commits={3: None})).removed == {"leases:l", "commits:3"}
+
+
+def test_a_state_that_is_followed_by_its_changes_is_the_state_that_is_read() -> None:
+    state = begun()
+    delta = Delta(
+        header=replace(state.header, turns=7),
+        leases={"l": None},
+        beats={"l": None},
+        done=dict.fromkeys(square_plan(4).edges, 1),
+    )
+    fields = encode(delta)
+    change = Change(before="a", after="b", written=fields.written, removed=fields.removed)
+    followed = state.apply(decode_change(change, job="j", address="x"))
+    before = encode(state.as_delta()).written
+    kept = {name: value for name, value in before.items() if name not in fields.removed}
+    assert followed == decode({**kept, **fields.written}, job="j", address="x") != state
+    with pytest.raises(StateCorrupt):
+        decode_change(replace(change, written={"nonsense:1": "1"}), job="j", address="x")
 
 
 def test_a_state_of_a_later_version_is_refused() -> None:
