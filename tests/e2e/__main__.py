@@ -67,6 +67,7 @@ def main() -> int:
         tell=log.tell,
     )
     figures: dict[str, Any] = {
+        "digest": record.digest(),
         "commit": _git("rev-parse", "HEAD"),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "cores": os.cpu_count(),

@@ -41,10 +41,10 @@ def complaint(root: Path = ROOT) -> str | None:
 
 
 def write(figures: dict[str, Any], log: str, root: Path = ROOT) -> None:
-    """Put a run's figures and its log in the place of the last one's."""
+    """Put a run's figures, its `digest` among them, and its log in the place of the last one's."""
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").write_text(json.dumps({"digest": digest(root), **figures}, indent=1) + "\n")
+    (folder / "result.json").write_text(json.dumps(figures, indent=1) + "\n")
     (folder / "log.txt").write_text(log)
 
 

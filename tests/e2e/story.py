@@ -27,7 +27,7 @@ JOB_SECONDS = 1800.0
 """From the last fault to the end of the job."""
 CLEAN_EXIT = 0
 CORES, FEWER_CORES = 1.0, 0.15
-"""What a trainer gets; fewer while the job is ahead of the faults, so that it does not end before they have struck."""
+"""What a trainer gets; fewer while the job is ahead of the faults."""
 RESULT = re.compile(r"filtered test MRR ([0-9.]+), Hits@10 ([0-9.]+)")
 
 
@@ -70,14 +70,14 @@ class Story:
         self._wait_for_commit(0, HEALTHY_SECONDS)
         self.figures["up_to_first_commit_seconds"] = round(time.monotonic() - began, 1)
         self.tell(f"up; first lease committed after {self.figures['up_to_first_commit_seconds']} s")
+        self._pace()
         self._wait_until_healthy()
         self.figures["up_to_healthy_seconds"] = round(time.monotonic() - began, 1)
 
     def _strike(self, faults: list[Fault]) -> None:
         """One fault after the other, each on a job that runs; after each the cluster heals and the job goes on."""
         for fault in faults:
-            ahead = self.job.share > (len(self.figures["faults"]) + 1) / (self.num_faults + 2)
-            self.cluster.slow_down("trainer", FEWER_CORES if ahead else CORES)
+            self._pace()
             before = self.job.commits
             assert not self.job.ended, f"the job ended before {fault}: it was too short to meet every fault"
             fault.strike(self.cluster, self.draw)
@@ -97,6 +97,7 @@ class Story:
         since = time.time()
         self.cluster.up(trainers=trainers)
         self._wait_until_healthy()
+        self._pace()
         names = {container.id[:12] for container in self.cluster.containers("trainer")}
         assert len(names) == trainers
         self.job.holders.clear()
@@ -124,6 +125,7 @@ class Story:
         self.cluster.up(trainers=trainers)
         self._wait_for_commit(before, COMMIT_SECONDS)
         self.figures["up_again_to_commit_seconds"] = round(time.monotonic() - began, 1)
+        self._pace()
         self._wait_until_healthy()
         self.tell(
             f"down in {self.figures['down_seconds']} s and up again: the job went on "
@@ -150,6 +152,11 @@ class Story:
         assert not broken, broken
         self.figures |= {"commits": len(commits), "history_lines": len(evidence.lines)}
         self.tell(f"{len(commits)} commits, {len(evidence.lines):,} lines of history: every invariant holds")
+
+    def _pace(self) -> None:
+        """The job must not end before every fault has struck."""
+        ahead = self.job.share > (len(self.figures["faults"]) + 1) / (self.num_faults + 2)
+        self.cluster.slow_down("trainer", FEWER_CORES if ahead else CORES)
 
     def _wait_until_healthy(self) -> None:
         wait_until(

@@ -14,7 +14,7 @@ def root(tmp_path):
     for name in ("services/one/server.py", "deploy/redis/redis.conf", "Dockerfile", "docs/page.md"):
         _write(tmp_path / name, name)
     _write(tmp_path / ".gitignore", "*.whl\n")
-    record.write({"mrr": 0.319}, "the log\n", tmp_path)
+    record.write({"digest": record.digest(tmp_path), "mrr": 0.319}, "the log\n", tmp_path)
     return tmp_path
 
 
