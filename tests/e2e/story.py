@@ -26,8 +26,10 @@ COMMIT_SECONDS = LEASE_SECONDS + 90.0
 JOB_SECONDS = 1800.0
 """From the last fault to the end of the job."""
 CLEAN_EXIT = 0
-CORES, FEWER_CORES = 1.0, 0.15
-"""What a trainer gets; fewer while the job is ahead of the faults."""
+CORES = 1.0
+"""What each trainer gets."""
+SLOW_CORES = 0.3
+"""What all trainers get together while the job is ahead of the faults."""
 RESULT = re.compile(r"filtered test MRR ([0-9.]+), Hits@10 ([0-9.]+)")
 
 
@@ -77,7 +79,7 @@ class Story:
     def _strike(self, faults: list[Fault]) -> None:
         """One fault after the other, each on a job that runs; after each the cluster heals and the job goes on."""
         for fault in faults:
-            self._pace()
+            self._pace(hurry=fault.service == "trainer" and fault.kind == "killed")
             before = self.job.commits
             assert not self.job.ended, f"the job ended before {fault}: it was too short to meet every fault"
             fault.strike(self.cluster, self.draw)
@@ -153,10 +155,11 @@ class Story:
         self.figures |= {"commits": len(commits), "history_lines": len(evidence.lines)}
         self.tell(f"{len(commits)} commits, {len(evidence.lines):,} lines of history: every invariant holds")
 
-    def _pace(self) -> None:
-        """The job must not end before every fault has struck."""
+    def _pace(self, *, hurry: bool = False) -> None:
+        """The job must not end before every fault has struck; a trainer that has to start again needs its core."""
         ahead = self.job.share > (len(self.figures["faults"]) + 1) / (self.num_faults + 2)
-        self.cluster.slow_down("trainer", FEWER_CORES if ahead else CORES)
+        slow = SLOW_CORES / len(self.cluster.containers("trainer"))
+        self.cluster.slow_down("trainer", slow if ahead and not hurry else CORES)
 
     def _wait_until_healthy(self) -> None:
         wait_until(
