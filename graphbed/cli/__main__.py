@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from graphbed import logs
+from graphbed.cli.bench import bench
 from graphbed.cli.buckets import buckets
 from graphbed.cli.cancel import cancel
 from graphbed.cli.checkpoints import checkpoints
@@ -30,6 +31,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
     ("quickstart", quickstart),
     ("ingest", ingest),
     ("plan", plan),
+    ("bench", bench),
     ("train", train),
     ("tune", tune),
     ("eval", evaluate),

@@ -16,6 +16,14 @@ from graphbed.model.kernel import (
 
 # Shapes: E edges, C chunks, V rows of a table, Rg relations of the group, D dimension.
 
+CONTROL_TYPES: dict[str, type] = {
+    "stop": np.uint8,
+    "progress": np.int64,
+    "loss": np.float64,
+    "failed": np.uint8,
+    "phases": np.int64,
+}
+
 
 def require_arguments(
     spec: KernelSpec,
@@ -53,8 +61,7 @@ def require_arguments(
         raise ValueError("nothing is left to compare beside the bias")
     for name, known, rows in _known_rows(edges, lhs, rhs):
         _require_known(name, known, len(edges.lhs_rows), rows)
-    for name in ("stop", "progress", "loss", "failed"):
-        dtype = {"progress": np.int64, "loss": np.float64}.get(name, np.uint8)
+    for name, dtype in CONTROL_TYPES.items():
         _require_array(f"control.{name}", getattr(control, name), dtype, 1)
     if not 0 <= seed < 2**64:
         raise ValueError("seed: not a 64-bit number")

@@ -11,6 +11,7 @@ from graphbed.model.checks import require_arguments
 from graphbed.model.cpu.source import cache_directory, load_module
 from graphbed.model.cpu.workspace import Edges, Known, Learned, Numbers, Side, Workspace
 from graphbed.model.kernel import (
+    PHASES,
     Control,
     EdgeSlice,
     GroupParameters,
@@ -51,6 +52,9 @@ class CpuKernel:
     ) -> None:
         require_arguments(self._spec, edges, lhs, rhs, parameters, hyper, control, seed)
         numbers = Numbers.from_hyper(hyper, lhs_rows=lhs.trainable_rows, rhs_rows=rhs.trainable_rows)
+        work = self._workspace(
+            hyper, max(numbers.lhs_drawn, numbers.rhs_drawn), parameters.rhs, lhs.embeddings.shape[1]
+        )
         known = edges.known
         self._entry(
             Edges(
@@ -65,7 +69,7 @@ class CpuKernel:
             _side(lhs, parameters.lhs, parameters.lhs_global, edges.lhs_rows),
             _side(rhs, parameters.rhs, parameters.rhs_global, edges.rhs_rows),
             numbers,
-            self._workspace(hyper, max(numbers.lhs_drawn, numbers.rhs_drawn), parameters.rhs, lhs.embeddings.shape[1]),
+            work,
             int(lhs.embeddings is rhs.embeddings),
             np.uint64(seed),
             control.stop,
@@ -73,6 +77,8 @@ class CpuKernel:
             control.loss,
             control.failed,
         )
+        np.add(control.phases, work.clock[: len(PHASES)], out=control.phases)
+        work.clock[:] = 0
 
     def _workspace(self, hyper: Hyper, drawn: int, operator: SideParameters, dimension: int) -> Workspace:
         """This thread's buffers: fresh memory costs page faults, so the next call takes them again if they fit."""

@@ -10,6 +10,9 @@ from graphbed.config.job import JobConfig
 
 # Shapes: E edges, C chunks, V rows of one entity type that a lease holds, D dimension, Rg relations of a group.
 
+PHASES = ("gather", "scores", "loss", "backward", "update")
+"""What a kernel does with a chunk, in this order."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelSpec:
@@ -216,6 +219,8 @@ class Control:
     """float64 [1]: their loss, summed over edges and sides, without the regularizer."""
     failed: np.ndarray
     """uint8 [1]: 1 after a loss or a gradient was not finite; the call ended there, and the tables are spoilt."""
+    phases: np.ndarray
+    """int64 [5]: nanoseconds in each of PHASES, over all calls with this control, for kernels that measure them."""
 
     @classmethod
     def create(cls) -> Self:
@@ -225,6 +230,7 @@ class Control:
             progress=np.zeros(1, np.int64),
             loss=np.zeros(1, np.float64),
             failed=np.zeros(1, np.uint8),
+            phases=np.zeros(len(PHASES), np.int64),
         )
 
 

@@ -10,14 +10,18 @@ from graphbed.model.cpu.workspace import Edges, Learned, Numbers, Side, Workspac
 # Shapes: N edges of the chunk, K distinct relations of the chunk, D dimension.
 
 
-def begin_chunk(
-    edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, same_table: int, key: np.uint64
-) -> None:
-    """Draw the negatives, gather all rows into `work.points`, find their owners."""
+def look_ahead(edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, key: np.uint64) -> None:
+    """Draw the negatives of the next chunk: all its rows into `work.ahead`."""
+    count, half = edges.weight.shape[0], work.ahead.shape[0] // 2
+    lhs_stop, rhs_stop = count + numbers.lhs_drawn, half + count + numbers.rhs_drawn
+    choose_rows(edges.lhs_rows, lhs.ends, key, 0, lhs.table, numbers, work.ahead[:lhs_stop])
+    choose_rows(edges.rhs_rows, rhs.ends, key, numbers.lhs_drawn, rhs.table, numbers, work.ahead[half:rhs_stop])
+
+
+def begin_chunk(edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, same_table: int) -> None:
+    """Gather all rows into `work.points`, find their owners."""
     count, half = edges.weight.shape[0], work.rows.shape[0] // 2
     lhs_stop, rhs_stop = count + numbers.lhs_drawn, half + count + numbers.rhs_drawn
-    choose_rows(edges.lhs_rows, lhs.ends, key, 0, lhs.table, numbers, work.rows[:lhs_stop])
-    choose_rows(edges.rhs_rows, rhs.ends, key, numbers.lhs_drawn, rhs.table, numbers, work.rows[half:rhs_stop])
     gather(lhs.table.values, work.rows[:lhs_stop], work.points[:lhs_stop])
     gather(rhs.table.values, work.rows[half:rhs_stop], work.points[half:rhs_stop])
     add_shared(lhs.shared.values, work.points[:lhs_stop])

@@ -1,4 +1,4 @@
-"""What the kernels need beyond Numba's Python: a matrix product into a part of an array, and bits of a float.
+"""What the kernels need beyond Numba's Python: products into parts of arrays, bits of a float, a clock, prefetching.
 
 Each is a plain Python function, which uncompiled kernels call, with a compiled counterpart that Numba takes instead.
 """
@@ -6,6 +6,7 @@ Each is a plain Python function, which uncompiled kernels call, with a compiled 
 # mypy: allow-untyped-defs
 # Numba wants the same annotations on an overload and on what it returns: they have none.
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,75 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray, accumulate: bool) -> N
     if accumulate:
         product += out
     out[...] = product
+
+
+def nanoseconds() -> int:
+    """Nanoseconds on a clock that never goes back."""
+    return time.monotonic_ns()
+
+
+def maximum(a: np.float32, b: np.float32) -> np.float32:
+    """The larger one, NaN if one is NaN; a loop of it becomes vector code, which one of `max` does not."""
+    return np.float32(np.maximum(a, b))
+
+
+def prefetch(array: np.ndarray, row: int, column: int) -> None:
+    """Ask for the cache line of array[row, column] without waiting for it; nothing else happens."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _maximum(typing_context: Any, a: Any, b: Any) -> tuple[Any, Callable[..., Any]]:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        function_type = ir.FunctionType(ir.FloatType(), [ir.FloatType(), ir.FloatType()])
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, function_type, "llvm.maximum.f32"), arguments
+        )
+
+    return types.float32(types.float32, types.float32), generate
+
+
+@overload(maximum)
+def _compiled_maximum(a, b):  # noqa: ARG001
+    return lambda a, b: _maximum(np.float32(a), np.float32(b))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _prefetch(typing_context: Any, array: Any, offset: Any) -> tuple[Any, Callable[..., Any]]:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        address = builder.gep(builder.bitcast(data, pointer), [arguments[1]])
+        function_type = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
+        # For reading, into the second-level cache (a chunk's rows are larger than the first), of data.
+        builder.call(function, [address, *(ir.Constant(number, value) for value in (0, 2, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+@overload(prefetch)
+def _compiled_prefetch(array, row, column):  # noqa: ARG001
+    return lambda array, row, column: _prefetch(array, row * array.strides[0] + column * array.strides[1])
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _nanoseconds(typing_context: Any) -> tuple[Any, Callable[..., Any]]:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        integer, long = ir.IntType(32), ir.IntType(64)
+        moment = cgutils.alloca_once(builder, ir.LiteralStructType([long, long]))
+        function_type = ir.FunctionType(integer, [integer, moment.type])
+        function = cgutils.get_or_insert_function(builder.module, function_type, "clock_gettime")
+        builder.call(function, [ir.Constant(integer, time.CLOCK_MONOTONIC), moment])
+        seconds, rest = cgutils.unpack_tuple(builder, builder.load(moment), 2)
+        return builder.add(builder.mul(seconds, ir.Constant(long, 10**9)), rest)
+
+    return types.int64(), generate
+
+
+@overload(nanoseconds)
+def _compiled_nanoseconds():
+    return lambda: np.int64(_nanoseconds())
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from graphbed.model.cpu.rows import find_owner
+from graphbed.model.cpu.rows import find_owner, prefetch_part
 from graphbed.model.cpu.slots import edge_loss
-from graphbed.model.cpu.workspace import Known, Numbers, Workspace
+from graphbed.model.cpu.workspace import Known, Learned, Numbers, Workspace
 
 # Shapes: N edges of the chunk, J candidates.
 
@@ -68,11 +68,21 @@ def mask_known(
 
 
 def cost_of_side(
-    scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray, weight: np.ndarray, numbers: Numbers
+    scores: np.ndarray,
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    weight: np.ndarray,
+    numbers: Numbers,
+    table: Learned,
+    ahead: np.ndarray,
 ) -> float:
-    """Loss of one side; scores [N, J] and positives [N] become its derivatives, 0 for an edge without negatives."""
+    """Loss of one side; scores [N, J] and positives [N] become its derivatives, 0 for an edge without negatives.
+
+    On the way, the rows `ahead` of `table` are prefetched, a few with each edge.
+    """
     loss = 0.0
     for i in range(scores.shape[0]):
+        prefetch_part(table, ahead, i, scores.shape[0])
         if negatives[i] > 0:
             edge, derivative = edge_loss(
                 scores[i], positives[i], negatives[i], weight[i], numbers.margin, numbers.temperature

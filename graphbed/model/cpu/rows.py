@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from graphbed.model.cpu.intrinsics import prefetch
 from graphbed.model.cpu.random import draw_rows
 from graphbed.model.cpu.slots import update_row
 from graphbed.model.cpu.workspace import Learned, Numbers
@@ -10,6 +11,9 @@ from graphbed.model.cpu.workspace import Learned, Numbers
 
 HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 HASH_SHIFT = np.uint64(32)
+
+LINE = 16
+"""Numbers in a cache line."""
 
 
 def choose_rows(
@@ -48,6 +52,20 @@ def gather(table: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
         row = rows[p]
         for d in range(out.shape[1]):
             out[p, d] = table[row, d]
+
+
+def prefetch_row(array: np.ndarray, row: int) -> None:
+    """Ask for all cache lines of array[row]."""
+    for d in range(0, array.shape[1], LINE):
+        prefetch(array, row, d)
+    prefetch(array, row, array.shape[1] - 1)
+
+
+def prefetch_part(table: Learned, rows: np.ndarray, part: int, parts: int) -> None:
+    """Ask for what an update needs of number `part` of `parts` equal parts of `rows`."""
+    for p in range(part * rows.shape[0] // parts, (part + 1) * rows.shape[0] // parts):
+        prefetch_row(table.values, rows[p])
+        prefetch_row(table.sums, rows[p])
 
 
 def clear(slots: np.ndarray) -> None:

@@ -173,9 +173,9 @@ def update_row(values: np.ndarray, sums: np.ndarray, row: int, grad: np.ndarray,
 
 
 def train_chunk(
-    edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, same_table: int, key: np.uint64
+    edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, same_table: int
 ) -> tuple[float, np.float32]:
-    """Train the edges of one chunk. `key` decides the drawn negatives.
+    """Train the edges of one chunk, whose rows are in `work.rows`; prefetch those in `work.ahead`.
 
     Returns the loss, and a number that is finite only if all gradients were.
     """

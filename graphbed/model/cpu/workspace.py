@@ -4,7 +4,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from graphbed.model.kernel import Hyper
+from graphbed.model.kernel import PHASES, Hyper
 
 # Shapes: N edges of a chunk at most, M = N + drawn negatives, V rows of a table, Rg relations of a group, K numbers of
 # an operator, S numbers of the optimizer, D dimension.
@@ -117,6 +117,8 @@ class Workspace(NamedTuple):
 
     rows: np.ndarray
     """int64 [2M]: table rows of the candidates: a side's own entities first, then its drawn negatives."""
+    ahead: np.ndarray
+    """int64 [2M]: those of the next chunk; after the last chunk, some rows of the tables."""
     owner: np.ndarray
     """int64 [2M]: the first place that holds the same row of the same table; it collects the row's gradient."""
     slots: np.ndarray
@@ -161,6 +163,8 @@ class Workspace(NamedTuple):
     """int32 [Rg]: row of `value_grads` of each relation of the chunk; -1 everywhere between uses."""
     value_grads: np.ndarray
     """float32 [2N, K]: gradients of the operator parameters; first half lhs, second half rhs."""
+    clock: np.ndarray
+    """int64 [6]: nanoseconds by phase, see phases.py."""
     global_grads: np.ndarray
     """float32 [2, D]: gradients of the global embeddings of the lhs's and of the rhs's entity type."""
 
@@ -174,6 +178,7 @@ class Workspace(NamedTuple):
 
         return cls(
             rows=np.empty(2 * places, np.int64),
+            ahead=np.zeros(2 * places, np.int64),
             owner=np.empty(2 * places, np.int64),
             # At most half full, so that a search ends soon.
             slots=np.empty((2, 1 << (4 * places - 1).bit_length()), np.int64),
@@ -197,5 +202,6 @@ class Workspace(NamedTuple):
             distinct=np.empty(edges, np.int32),
             relation_slot=np.full(max(relations, 1), -1, np.int32),
             value_grads=floats(2 * edges, width),
+            clock=np.zeros(len(PHASES) + 1, np.int64),
             global_grads=floats(2, dimension),
         )

@@ -1,6 +1,7 @@
 """The small functions of the CPU kernel, uncompiled."""
 
 import inspect
+import time
 
 import numpy as np
 import pytest
@@ -8,8 +9,11 @@ import torch
 
 from graphbed.config.choices import Optimizer
 from graphbed.model.cpu import random, rows, slots, source
+from graphbed.model.cpu.blocks import products
 from graphbed.model.cpu.exponential import exp32, softplus_of_exp
-from graphbed.model.cpu.intrinsics import matmul
+from graphbed.model.cpu.intrinsics import matmul, maximum, nanoseconds
+from graphbed.model.cpu.phases import LOSS, SCORES, end_phase, start_clock
+from graphbed.model.cpu.slice import next_chunk
 from graphbed.model.device.draws import cpu_kernel_draws
 from tests.unit.model.problems import all_specs
 
@@ -70,6 +74,51 @@ def test_matmul_adds_to_what_is_there_when_asked():
     assert (out == 8).all()
     matmul(a, b, out, False)
     assert (out == 3).all()
+
+
+@pytest.mark.parametrize("add", [False, True])
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_few_derivatives_give_the_same_gradients_as_many(share: float, add: bool):
+    draw = np.random.default_rng(0)
+    queries, candidates = draw.random((20, 5), np.float32), draw.random((30, 5), np.float32)
+    grads = np.where(draw.random((20, 30)) < share, draw.random((20, 30)), 0).astype(np.float32)
+    assert products.has_few(grads) == (share < 0.05)
+    by_query, by_candidate = np.ones((20, 5), np.float32), np.ones((30, 5), np.float32)
+    products.pull_back_block(grads, grads, queries, candidates, by_query, add, by_candidate, add)
+    np.testing.assert_allclose(by_query, grads @ candidates + add, rtol=1e-5)
+    np.testing.assert_allclose(by_candidate, grads.T @ queries + add, rtol=1e-5)
+
+
+def test_nan_among_derivatives_is_never_skipped():
+    grads = np.zeros((20, 20), np.float32)
+    grads[3, 4] = np.nan
+    ones, by_query, by_candidate = (np.ones((20, 2), np.float32) for _ in range(3))
+    products.pull_back_block(grads, grads, ones, ones, by_query, False, by_candidate, False)
+    assert np.isnan(by_query[3]).all() and np.isnan(by_candidate[4]).all()
+    assert not np.isnan(by_query[2]).any()
+
+
+def test_the_larger_one_is_nan_if_one_is():
+    assert maximum(np.float32(1), np.float32(2)) == 2
+    assert np.isnan(maximum(np.float32(np.nan), np.float32(2))) and np.isnan(maximum(np.float32(2), np.float32(np.nan)))
+
+
+def test_a_clock_counts_each_phase_for_itself():
+    clock = np.zeros(6, np.int64)
+    before = nanoseconds()
+    start_clock(clock)
+    end_phase(clock, SCORES)
+    time.sleep(0.01)
+    end_phase(clock, LOSS)
+    assert clock[LOSS] >= 10_000_000 and clock[SCORES] >= 0
+    assert clock[LOSS] + clock[SCORES] <= nanoseconds() - before
+    assert clock[:5].sum() == clock[LOSS] + clock[SCORES]
+
+
+def test_chunks_without_edges_are_passed_over():
+    starts = np.array([0, 0, 5, 5, 5, 8, 8], np.int64)
+    assert [next_chunk(starts, chunk) for chunk in (-1, 1, 4)] == [1, 4, 6]
+    assert next_chunk(np.array([0, 0], np.int64), -1) == 1
 
 
 OF_SOME_COMPARATORS = {"distance_score", "distance_weight", "gap_score", "add_gap_grads"}

@@ -43,13 +43,15 @@ def pull_back_block(
     add_to_candidates: bool,
 ) -> None:
     by_candidate = np.zeros(grads.shape[1], np.float32)
-    by_query = np.zeros(grads.shape[0], np.float32)
+    by_query = np.empty(grads.shape[0], np.float32)
     for i in range(grads.shape[0]):
+        total = np.float32(0)
         for j in range(grads.shape[1]):
             weight = distance_weight(grads[i, j], kept[i, j])
             grads[i, j] = weight
-            by_query[i] += weight
+            total += weight
             by_candidate[j] += weight
+        by_query[i] = total
     matmul(grads, candidates, query_grads, add_to_queries)
     matmul(grads.T, queries, candidate_grads, add_to_candidates)
     for i in range(queries.shape[0]):

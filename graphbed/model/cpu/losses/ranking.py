@@ -16,11 +16,9 @@ def edge_loss(
     violations = np.float32(0)
     for j in range(scores.shape[0]):
         violation = shift + scores[j]
-        # Written so that NaN counts as a violation and shows in the loss.
-        if violation <= np.float32(0):
-            scores[j] = np.float32(0)
-        else:
-            scores[j] = weight
-            loss += violation
-            violations += np.float32(1)
+        # Written so that NaN counts as a violation and shows in the loss, and without branches, for vector code.
+        violated = np.float32(0) if violation <= np.float32(0) else np.float32(1)
+        scores[j] = violated * weight
+        loss += violated * violation
+        violations += violated
     return loss * weight, -violations * weight

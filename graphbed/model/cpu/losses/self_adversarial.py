@@ -6,6 +6,7 @@ Source: Sun, Deng, Nie, Tang, "RotatE", ICLR 2019.
 import numpy as np
 
 from graphbed.model.cpu.exponential import exp32, softplus_of_exp
+from graphbed.model.cpu.intrinsics import maximum
 from graphbed.model.cpu.negatives import MASKED
 
 
@@ -20,25 +21,23 @@ def edge_loss(
     one = np.float32(1)
     highest = scores[0]
     for j in range(scores.shape[0]):
-        highest = max(highest, scores[j])
+        highest = maximum(highest, scores[j])
     total = np.float32(0)
     for j in range(scores.shape[0]):
-        if scores[j] != MASKED:
-            total += exp32(temperature * (scores[j] - highest))
+        # Products with 0 instead of branches, for vector code.
+        kept = np.float32(0) if scores[j] == MASKED else one
+        total += kept * exp32(temperature * (scores[j] - highest))
     loss = np.float32(0)
     for j in range(scores.shape[0]):
         score = margin + scores[j]
-        share = exp32(temperature * (scores[j] - highest)) / total
-        if scores[j] == MASKED:
-            # With a temperature of 0, it would have one.
-            share = np.float32(0)
+        # With a temperature of 0, a masked one would have a share.
+        kept = np.float32(0) if scores[j] == MASKED else one
+        share = kept * exp32(temperature * (scores[j] - highest)) / total
         decay = exp32(-np.abs(score))
         sigmoid = one / (one + decay)
         if score < np.float32(0):
             sigmoid *= decay
-        # Written so that NaN shows in the loss.
-        if not share <= np.float32(0):
-            loss += share * (max(score, np.float32(0)) + softplus_of_exp(decay))
+        loss += share * (max(score, np.float32(0)) + softplus_of_exp(decay))
         scores[j] = weight * share * sigmoid
     good = margin + positive
     decay = exp32(-np.abs(good))

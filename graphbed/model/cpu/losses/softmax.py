@@ -3,6 +3,7 @@
 import numpy as np
 
 from graphbed.model.cpu.exponential import exp32
+from graphbed.model.cpu.intrinsics import maximum
 
 
 def edge_loss(
@@ -15,7 +16,7 @@ def edge_loss(
 ) -> tuple[np.float32, np.float32]:
     highest = positive
     for j in range(scores.shape[0]):
-        highest = max(highest, scores[j])
+        highest = maximum(highest, scores[j])
     total = np.float32(0)
     for j in range(scores.shape[0]):
         share = exp32(scores[j] - highest)

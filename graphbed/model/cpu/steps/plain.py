@@ -15,6 +15,7 @@ from graphbed.model.cpu.chunk import (
     regularize_relations,
 )
 from graphbed.model.cpu.negatives import add_to_diagonal, copy_diagonal, cost_of_side, mask_known, mask_own
+from graphbed.model.cpu.phases import BACKWARD, GATHER, LOSS, SCORES, UPDATE, end_phase
 from graphbed.model.cpu.slots import (
     add_biases,
     add_pair_biases,
@@ -56,6 +57,8 @@ def train_pairs(
     right: np.ndarray,
     right_scales: np.ndarray,
     edges: Edges,
+    lhs: Side,
+    rhs: Side,
     numbers: Numbers,
     work: Workspace,
     same_table: int,
@@ -89,6 +92,7 @@ def train_pairs(
         add_pair_biases(left[:count], right[:count], rhs_positives)
     lhs_positives[:] = rhs_positives
 
+    end_phase(work.clock, SCORES)
     loss = 0.0
     if numbers.lhs_side:
         negatives = work.negatives[:count]
@@ -96,7 +100,9 @@ def train_pairs(
         mask_known(
             lhs_scores, first, left.shape[0], edges.lhs_known, work.rows, work.owner, work.slots[0], work, negatives
         )
-        loss += cost_of_side(lhs_scores, lhs_positives, negatives, edges.weight, numbers)
+        loss += cost_of_side(
+            lhs_scores, lhs_positives, negatives, edges.weight, numbers, lhs.table, work.ahead[: left.shape[0]]
+        )
     else:
         lhs_scores[:] = np.float32(0)
         lhs_positives[:] = np.float32(0)
@@ -114,11 +120,20 @@ def train_pairs(
             work,
             negatives,
         )
-        loss += cost_of_side(rhs_scores, rhs_positives, negatives, edges.weight, numbers)
+        loss += cost_of_side(
+            rhs_scores,
+            rhs_positives,
+            negatives,
+            edges.weight,
+            numbers,
+            rhs.table,
+            work.ahead[half : half + right.shape[0]],
+        )
     else:
         rhs_scores[:] = np.float32(0)
         rhs_positives[:] = np.float32(0)
 
+    end_phase(work.clock, LOSS)
     for i in range(count):
         rhs_positives[i] += lhs_positives[i]
     if numbers.batch:
@@ -157,11 +172,12 @@ def train_pairs(
 
 
 def train_chunk(
-    edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, same_table: int, key: np.uint64
+    edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, same_table: int
 ) -> tuple[float, np.float32]:
     count, half, most = edges.weight.shape[0], work.rows.shape[0] // 2, work.distinct.shape[0]
     lhs_stop, rhs_stop = count + numbers.lhs_drawn, half + count + numbers.rhs_drawn
-    begin_chunk(edges, lhs, rhs, numbers, work, same_table, key)
+    begin_chunk(edges, lhs, rhs, numbers, work, same_table)
+    end_phase(work.clock, GATHER)
     relations = find_relations(edges.relation_rows, rhs.operator, work)
     # One relation a chunk, for the drawn negatives as well.
     work.relations[: rhs_stop - half] = edges.relation_rows[0]
@@ -174,7 +190,9 @@ def train_chunk(
     moved = apply_operator(rhs_points, values, work.relations, work.compared[half:rhs_stop])
     left = make_comparable(lhs_points, work.compared[:lhs_stop], lhs_scales)
     right = make_comparable(moved, work.compared[half:rhs_stop], rhs_scales)
-    loss = train_pairs(left, lhs_scales, right, rhs_scales, edges, numbers, work, same_table, lhs_grads, rhs_grads)
+    loss = train_pairs(
+        left, lhs_scales, right, rhs_scales, edges, lhs, rhs, numbers, work, same_table, lhs_grads, rhs_grads
+    )
     pull_back_comparator(compared_part(left), lhs_scales, compared_part(lhs_grads))
     pull_back_comparator(compared_part(right), rhs_scales, compared_part(rhs_grads))
     value_grads = work.value_grads[most:]
@@ -185,4 +203,7 @@ def train_chunk(
         regularize_entities(edges, lhs, rhs, numbers, work, lhs_grads, rhs_grads)
         regularize_relations(edges.relation_rows, edges.weight, numbers, work, 0, values, value_grads)
         regularize_relations(edges.relation_rows, edges.weight, numbers, work, 1, values, value_grads)
-    return loss, finish_chunk(lhs, rhs, numbers, work, same_table, relations, count)
+    end_phase(work.clock, BACKWARD)
+    squares = finish_chunk(lhs, rhs, numbers, work, same_table, relations, count)
+    end_phase(work.clock, UPDATE)
+    return loss, squares

@@ -12,6 +12,7 @@ from graphbed.model.cpu.chunk import (
     regularize_relations,
 )
 from graphbed.model.cpu.negatives import add_to_diagonal, copy_diagonal, cost_of_side, mask_known, mask_own
+from graphbed.model.cpu.phases import BACKWARD, GATHER, LOSS, SCORES, UPDATE, end_phase
 from graphbed.model.cpu.slots import (
     add_biases,
     add_pair_biases,
@@ -27,7 +28,7 @@ from graphbed.model.cpu.slots import (
     score_block,
     score_pairs,
 )
-from graphbed.model.cpu.workspace import Edges, Known, Numbers, Side, Workspace
+from graphbed.model.cpu.workspace import Edges, Known, Learned, Numbers, Side, Workspace
 
 # Shapes: N edges of the chunk, P entities of a side (its own first, then the drawn negatives), D dimension.
 
@@ -39,6 +40,7 @@ def train_queries(
     known: Known,
     candidates: np.ndarray,
     candidate_scales: np.ndarray,
+    table: Learned,
     slots: np.ndarray,
     numbers: Numbers,
     work: Workspace,
@@ -48,8 +50,9 @@ def train_queries(
 ) -> float:
     """Train the candidates of one side (0 lhs, 1 rhs); returns the loss.
 
-    Queries are made of points [N, D], the other side's entities; candidates [P, D] begin with the edges' own. Sets
-    grads [P, D] of the candidates and point_grads [N, D] of the points, adds to the side's part of `work.value_grads`.
+    Queries are made of points [N, D], the other side's entities; candidates [P, D] begin with the edges' own, and are
+    rows of `table`. Sets grads [P, D] of the candidates and point_grads [N, D] of the points, adds to the side's part
+    of `work.value_grads`.
     """
     count, places, half = points.shape[0], candidates.shape[0], side * work.distinct.shape[0]
     start = side * (work.rows.shape[0] // 2)
@@ -69,10 +72,13 @@ def train_queries(
     else:
         score_pairs(queries, own, positives)
         add_pair_biases(made, candidates, positives)
+    end_phase(work.clock, SCORES)
     mask_own(scores, work.owner[start:], first, work.head, work.same, negatives)
     mask_known(scores, start + first, start + places, known, work.rows, work.owner, slots, work, negatives)
-    loss = cost_of_side(scores, positives, negatives, edges.weight, numbers)
+    ahead = work.ahead[start : start + places]
+    loss = cost_of_side(scores, positives, negatives, edges.weight, numbers, table, ahead)
 
+    end_phase(work.clock, LOSS)
     if numbers.batch:
         add_to_diagonal(scores, positives)
     grads[:, 0] = np.float32(0)
@@ -88,15 +94,17 @@ def train_queries(
         pull_back_pairs(positives, queries, own, compared_part(point_grads), own_grads)
     pull_back_comparator(queries, scales, compared_part(point_grads))
     pull_back_operator(points, values, edges.relation_rows, work.local, point_grads, work.value_grads[half:])
+    end_phase(work.clock, BACKWARD)
     return loss
 
 
 def train_chunk(
-    edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, same_table: int, key: np.uint64
+    edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, same_table: int
 ) -> tuple[float, np.float32]:
     count, half, most = edges.weight.shape[0], work.rows.shape[0] // 2, work.distinct.shape[0]
     lhs_stop, rhs_stop = count + numbers.lhs_drawn, half + count + numbers.rhs_drawn
-    begin_chunk(edges, lhs, rhs, numbers, work, same_table, key)
+    begin_chunk(edges, lhs, rhs, numbers, work, same_table)
+    end_phase(work.clock, GATHER)
     relations = find_relations(edges.relation_rows, rhs.operator, work)
 
     lhs_points, rhs_points = work.points[:count], work.points[half : half + count]
@@ -107,8 +115,8 @@ def train_chunk(
     if numbers.lhs_side:
         candidates = make_comparable(work.points[:lhs_stop], work.compared[:lhs_stop], lhs_scales)
         loss += train_queries(
-            rhs_points, lhs.operator.values, edges, edges.lhs_known, candidates, lhs_scales, work.slots[0],
-            numbers, work, 0, lhs_grads, rhs_point_grads,
+            rhs_points, lhs.operator.values, edges, edges.lhs_known, candidates, lhs_scales, lhs.table,
+            work.slots[0], numbers, work, 0, lhs_grads, rhs_point_grads,
         )  # fmt: skip
         pull_back_comparator(compared_part(candidates), lhs_scales, compared_part(lhs_grads))
     else:
@@ -116,7 +124,7 @@ def train_chunk(
     if numbers.rhs_side:
         candidates = make_comparable(work.points[half:rhs_stop], work.compared[half:rhs_stop], rhs_scales)
         loss += train_queries(
-            lhs_points, rhs.operator.values, edges, edges.rhs_known, candidates, rhs_scales,
+            lhs_points, rhs.operator.values, edges, edges.rhs_known, candidates, rhs_scales, rhs.table,
             work.slots[0 if same_table else 1], numbers, work, 1, rhs_grads, lhs_point_grads,
         )  # fmt: skip
         pull_back_comparator(compared_part(candidates), rhs_scales, compared_part(rhs_grads))
@@ -133,4 +141,7 @@ def train_chunk(
         regularize_relations(
             edges.relation_rows, edges.weight, numbers, work, 1, rhs.operator.values, work.value_grads[most:]
         )
-    return loss, finish_chunk(lhs, rhs, numbers, work, same_table, relations, count)
+    end_phase(work.clock, BACKWARD)
+    squares = finish_chunk(lhs, rhs, numbers, work, same_table, relations, count)
+    end_phase(work.clock, UPDATE)
+    return loss, squares

@@ -1,0 +1,1 @@
+"""Benchmarks: how fast a kernel is on this machine, and how fast it could be."""
