@@ -21,6 +21,7 @@ REQUIRED = frozenset(
         *(("manifest", fault) for fault in MANIFEST_FAULTS),
         *(("start", fault) for fault in START_FAULTS),
         *((f"foreign {what}", "LeaseLost") for what in ("renew", "release", "commit")),
+        ("restore", "done"),
         ("commit", "LeaseLost"),
         ("renew", "LeaseLost"),
         *((what, "done") for what in ("pause", "resume", "revoke", "unquarantine")),
@@ -28,7 +29,8 @@ REQUIRED = frozenset(
 )
 """Every transition, fault and crash point that exists together."""
 
-MESSAGE_FAULTS = ("lost", "repeated", "late", "trainer_crash", "trainer_pause", "state_loss")
+RESTARTS = ("state_restart", "state_put_back", "restore")
+MESSAGE_FAULTS = ("lost", "repeated", "late", "trainer_crash", "trainer_pause", "state_loss", *RESTARTS)
 
 
 def empty_cells(cells: Counter[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -115,6 +115,18 @@ MUTANTS = (
         new="        skipped={},",
     ),
     Mutant(
+        name="a generation goes on from a state that is older than the newest manifest",
+        file="services/lockserver/generations.py",
+        old="    except ManifestForeign:\n        return None",
+        new="    except ManifestForeign:\n        return state",
+    ),
+    Mutant(
+        name="a generation begins with the leases of the one before",
+        file="services/lockserver/generations.py",
+        old="        leases={},\n        beats={},\n",
+        new="",
+    ),
+    Mutant(
         name="a lease of many buckets condemns one of them",
         file="services/lockserver/failures.py",
         old="    if len(lease.buckets) > 1 or failures is None",

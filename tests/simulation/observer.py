@@ -4,7 +4,8 @@ from collections import Counter
 
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
-from graphbed.storage.manifest import manifest_sequences, read_manifest
+from graphbed.storage.chain import named_objects
+from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest
 from graphbed.storage.objects import sha256_hex
 from services.lockserver.codec import decode
 from services.lockserver.plan import Plan
@@ -20,6 +21,8 @@ class Observer:
         self._objects = objects
         self._state: JobState | None = None
         self._leases: set[str] = set()
+        self.restores: set[int] = set()
+        """Manifests that an operator asked to go back to."""
         self.states = 0
         self.losses = 0
         self.committed = 0
@@ -42,26 +45,33 @@ class Observer:
         self.states += 1
         self._leases_never_share_a_partition(new)
         self._pointers_name_what_is_there(new)
-        if self._state is None:
-            self._is_that_of_the_newest_manifest(job, new)
+        if self._state is None or new.header.generation > self._state.header.generation:
+            self._begins_as_its_manifest_tells(job, self._state, new)
         else:
             self._change_is_one_thing(self._state, new)
         self._lease_ids_are_new(new)
         self._state = new
 
-    def _is_that_of_the_newest_manifest(self, job: str, new: JobState) -> None:
-        """The object store alone is enough to go on from the newest manifest; nobody holds a lease then."""
-        assert not new.leases, "a state that was lost came back with leases"
-        sequences = manifest_sequences(self._objects, job)
-        if not sequences:
-            assert not new.pointers and not new.done
-            return
-        manifest, _ = read_manifest(self._objects, job, sequences[-1])
-        assert {p: receipt.key for p, receipt in new.pointers.items()} == {
-            pointer.partition: pointer.version.key for pointer in manifest.pointers
-        }, "the state does not begin with the pointers of the newest manifest"
-        assert new.done == {entry.bucket: entry.epochs for entry in manifest.progress if entry.epochs}
-        assert sorted(new.skipped.values(), key=lambda entry: entry.bucket) == list(manifest.skipped)
+    def restarted(self, job: str, fields: dict[str, str]) -> None:
+        """The state store has begun a new life with this state of the job, perhaps an older one."""
+        self._state = decode(fields, job=job, address="simulated")
+        self.losses += 1
+
+    def _begins_as_its_manifest_tells(self, job: str, old: JobState | None, new: JobState) -> None:
+        """A generation begins without leases, as its first manifest or with what was committed since."""
+        assert not new.leases, "a generation began with leases"
+        manifest, _ = read_manifest(self._objects, job, new.header.manifest_sequence)
+        assert manifest.generation == new.header.generation
+        told = {pointer.partition: pointer.version.key for pointer in manifest.pointers}
+        begun = {partition: receipt.key for partition, receipt in new.pointers.items()}
+        done = {entry.bucket: entry.epochs for entry in manifest.progress if entry.epochs}
+        if (begun, new.done) != (told, done):
+            assert old is not None, "a state that was lost came back with other pointers than its manifest's"
+            assert (new.pointers, new.done) == (old.pointers, old.done)
+        else:
+            assert sorted(new.skipped.values(), key=lambda entry: entry.bucket) == list(manifest.skipped)
+        self.void += len(old.leases) if old else 0
+        self.losses += 1
 
     def _leases_never_share_a_partition(self, state: JobState) -> None:
         held = Counter(start.partition for lease in state.leases.values() for start in lease.partitions)
@@ -116,6 +126,25 @@ class Observer:
         for lease_id in new.leases.keys() - old.keys():
             assert lease_id not in self._leases, f"the lease id {lease_id} was used twice"
             self._leases.add(lease_id)
+
+    def created(self, key: str) -> None:
+        """An object was created: a manifest names only what is there."""
+        if not key.startswith(layout.manifests(self._plan.job)):
+            return
+        manifest, _ = read_manifest(self._objects, self._plan.job, int(key[-17:-5]))
+        self._follows(manifest)
+        for needed in named_objects(manifest):
+            assert needed.key in self._objects.data, f"{key} names {needed.key}, which is not there"
+
+    def _follows(self, manifest: Manifest) -> None:
+        """A manifest follows the one before, or one that an operator chose; generations never go back."""
+        if manifest.sequence == 1:
+            return
+        before, _ = read_manifest(self._objects, manifest.job, manifest.sequence - 1)
+        parent, sha256 = read_manifest(self._objects, manifest.job, manifest.parent)
+        assert manifest.parent_sha256 == sha256
+        assert manifest.generation >= before.generation, f"{manifest.sequence} is of an older generation"
+        assert parent == before or manifest.parent in self.restores, f"{manifest.sequence} leaves out {before.sequence}"
 
     def held(self) -> dict[Partition, str]:
         """Which trainer holds which partition now."""

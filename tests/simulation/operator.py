@@ -8,12 +8,11 @@ from graphbed.errors import (
     JobUnknown,
     LeaseLost,
     ManifestForeign,
-    ServerUnreachable,
-    StoreUnavailable,
 )
 from services.lockserver.operations import Operations
 from services.lockserver.state import Lease
 from tests.simulation.servers import SimulatedServer
+from tests.simulation.trainers import is_to_be_repeated
 from tests.simulation.world import NO_FAULTS, World
 
 PERIOD_SECONDS = 1.0
@@ -22,7 +21,7 @@ PAUSES = 0.05
 REVOCATIONS = 0.3
 FORGIVENESS = 0.1
 """Share of looks at which all quarantined buckets are made due again."""
-_EXPECTED = (ServerUnreachable, StoreUnavailable, ManifestForeign, JobEnded, JobUnknown, LeaseLost)
+_EXPECTED = (ManifestForeign, JobEnded, JobUnknown, LeaseLost)
 
 
 class SimulatedOperator:
@@ -54,4 +53,5 @@ class SimulatedOperator:
 
     def _ask(self, what: str, request: Callable[[Operations], object]) -> None:
         answer = self._world.random.choice(self._servers).operate(what, request)
-        assert not isinstance(answer, GraphbedError) or isinstance(answer, _EXPECTED), answer
+        expected = is_to_be_repeated(answer) or isinstance(answer, _EXPECTED)
+        assert not isinstance(answer, GraphbedError) or expected, answer

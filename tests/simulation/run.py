@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from graphbed.config.job import JobConfig
 from graphbed.config.load import dump_job
-from graphbed.errors import GraphbedError, ServerUnreachable, StoreUnavailable
+from graphbed.errors import GraphbedError
 from graphbed.storage.chain import commit_log
 from graphbed.storage.graph_document import write_graph
-from graphbed.storage.manifest import manifest_sequences, read_manifest, require_newest
+from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest, require_newest
 from services.lockserver.coordinator import Commitment, Coordinator
 from services.lockserver.plan import Plan
 from services.lockserver.state import Lease, Progress
@@ -17,14 +17,17 @@ from tests.fixtures.history import check_history
 from tests.simulation.observer import Observer
 from tests.simulation.operator import SimulatedOperator
 from tests.simulation.servers import SimulatedServer
-from tests.simulation.stores import FailingObjects, Objects, States
-from tests.simulation.trainers import SimulatedTrainer
+from tests.simulation.stores import FORGOTTEN_CHANGES, FailingObjects, Objects, States
+from tests.simulation.trainers import SimulatedTrainer, is_to_be_repeated
 from tests.simulation.world import NO_FAULTS, Faults, World
 from tests.unit.lockserver.cluster import WITH_OPERATOR
 from tests.unit.lockserver.examples import make_config, square_schema
 
 QUIET_STEPS = 200_000
 """Without faults, a job that has not ended after so many more events never ends."""
+
+RESTORED = 4
+"""An operator goes back to one of so many newest checkpoints."""
 
 PARTITIONS = 4
 EPOCHS = 12
@@ -69,7 +72,8 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
     plan = Plan.from_config(config, schema)
     write_graph(objects, schema)
     observer = Observer(plan, objects)
-    states = States(observer.observe)
+    objects.created = observer.created
+    states = States(observer.observe, observer.restarted)
     depth, compacted = [0], {}
     replicas = [
         SimulatedServer(world, f"lock-{n}", objects, states, depth=depth, compacted=compacted) for n in range(servers)
@@ -97,6 +101,7 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
     SimulatedOperator(world, config.job, replicas, leases)
     _Impostor(world, replicas, leases)
     _lose_states(world, states)
+    _Restorer(world, replicas, objects, observer, config.job)
     while world.steps < steps and not _ended(objects, config):
         assert world.step()
     world.faults = NO_FAULTS
@@ -123,7 +128,7 @@ def _submit(world: World, servers: list[SimulatedServer], config: JobConfig) -> 
 
     def send() -> None:
         answer = world.random.choice(servers).handle("submit", lambda c: c.submit(text))
-        if isinstance(answer, (ServerUnreachable, StoreUnavailable)):
+        if is_to_be_repeated(answer):
             world.after(1.0, send)
         else:
             assert not isinstance(answer, GraphbedError), answer
@@ -132,14 +137,43 @@ def _submit(world: World, servers: list[SimulatedServer], config: JobConfig) -> 
 
 
 def _lose_states(world: World, states: States) -> None:
-    """The state store forgets everything now and then."""
+    """The state store forgets something now and then."""
 
     def look() -> None:
         world.after(0.1, look)
         if world.chance("state_loss"):
             states.forget()
+        if world.chance("state_restart"):
+            states.restart(forgotten=0)
+        if world.chance("state_put_back"):
+            states.restart(forgotten=world.random.randint(1, FORGOTTEN_CHANGES))
 
     world.after(0.1, look)
+
+
+class _Restorer:
+    """An operator who goes back to one of the newest checkpoints now and then."""
+
+    def __init__(
+        self, world: World, servers: list[SimulatedServer], objects: Objects, observer: Observer, job: str
+    ) -> None:
+        self._world = world
+        self._servers = servers
+        self._objects = objects
+        self._observer = observer
+        self._job = job
+        world.after(1.0, self._look)
+
+    def _look(self) -> None:
+        self._world.after(0.25, self._look)
+        if not self._world.chance("restore"):
+            return
+        sequence = self._world.random.choice(manifest_sequences(self._objects, self._job)[-RESTORED:])
+        self._observer.restores.add(sequence)
+        answer = self._world.random.choice(self._servers).handle("restore", lambda c: c.restore(self._job, sequence))
+        if isinstance(answer, Manifest):
+            assert (answer.parent, answer.commits) == (sequence, ())
+            assert read_manifest(self._objects, self._job, answer.sequence)[0] == answer
 
 
 class _Impostor:

@@ -12,6 +12,8 @@ from tests.simulation.world import Crashed, World
 from tests.unit.lockserver.cluster import Cluster
 
 TICK_SECONDS = 0.5
+STRICT = 0.5
+"""Share of the servers that notice at every call that the state store began a new life; the others at their ticks."""
 DOWN_SECONDS = (0.1, 4.0)
 """How long a dead server stays away, from and to."""
 
@@ -43,6 +45,7 @@ class SimulatedServer:
         self._compacted = compacted
         self._cluster: Cluster | None = None
         self._busy = False
+        self._strict = world.random.random() < STRICT
         # Clocks of different machines do not run alike, and some are wrong.
         wrong = world.random.random() < WRONG_CLOCKS
         self._pace = world.random.choice([0.5, 2.0]) if wrong else world.random.uniform(0.97, 1.03)
@@ -69,7 +72,8 @@ class SimulatedServer:
             return
         cluster = self._cluster
         cluster.clock.advance(TICK_SECONDS * self._pace)
-        for name, tick in (("expire", cluster.expiry.tick), ("manifest", cluster.manifests.tick)):
+        ticks = {"look": cluster.jobs.look, "expire": cluster.expiry.tick, "manifest": cluster.manifests.tick}
+        for name, tick in ticks.items():
             self._run(name, tick)
             if self._cluster is not cluster:
                 return
@@ -102,7 +106,7 @@ class SimulatedServer:
         try:
             self._cluster = Cluster(
                 FailingObjects(self._world, self._objects, deadly=True),
-                state=FailingStates(self._world, self._states, depth=self._depth),
+                state=FailingStates(self._world, self._states, depth=self._depth, strict=self._strict),
                 clock=ManualClock(self._world.random.uniform(0, 1e6)),
             )
             self._cluster.parameters.contents = self._compacted

@@ -1,10 +1,11 @@
 """Stores of the simulated world: real contents, calls that fail before or after, and servers that die at them."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
-from graphbed.errors import ObjectExists, ObjectMissing, StoreUnavailable
+from graphbed.errors import ObjectExists, ObjectMissing, StateMoved, StoreUnavailable
 from graphbed.storage.objects import StoredObject, sha256_hex
 from services.lockserver.changes import Change
 from services.lockserver.state_store import MemoryStateStore
@@ -18,6 +19,9 @@ RARE = {"commit": 4, "release": 12, "expire": 12, "submit": 12, "manifest": 4, "
 MAX_OVERTAKING = 2
 """Events that may come between a server and its call, and between those that do."""
 
+FORGOTTEN_CHANGES = 12
+"""Changes that a state store may forget at a restart."""
+
 
 class Objects:
     """The object store itself: never fails, never forgets."""
@@ -25,6 +29,8 @@ class Objects:
     address = "simulated objects"
 
     def __init__(self) -> None:
+        self.created: Callable[[str], None] = lambda _: None
+        """Told every key that was created."""
         self.data: dict[str, bytes] = {}
         self.written: list[str] = []
         """Every key in the order of its first writing."""
@@ -32,7 +38,9 @@ class Objects:
     def create(self, key: str, data: bytes) -> StoredObject:
         if key in self.data:
             raise ObjectExists(key=key)
-        return self.put(key, data)
+        stored = self.put(key, data)
+        self.created(key)
+        return stored
 
     def put(self, key: str, data: bytes | memoryview) -> StoredObject:
         if key not in self.data:
@@ -136,12 +144,20 @@ class FailingObjects(_Failing):
 class States(MemoryStateStore):
     """The state store itself; tells every state that a job takes to `observe(job, fields)`, and a loss as None."""
 
-    def __init__(self, observe: Callable[[str, dict[str, str] | None], None]) -> None:
+    def __init__(self, observe: Callable[[str, dict[str, str] | None], None], restarted: Callable[..., None]) -> None:
+        """`restarted(job, fields)` is told what a job's state is after a restart."""
         super().__init__()
         self._observe = observe
+        self._restarted = restarted
+        self._life = 1
+        self._past: deque[dict[str, tuple[str, dict[str, str]]]] = deque(maxlen=FORGOTTEN_CHANGES)
+
+    def identity(self) -> str:
+        return f"life {self._life}"
 
     def create(self, job: str, tag: str, fields: Mapping[str, str]) -> bool:
         before = self._jobs.get(job)
+        self._past.append(dict(self._jobs))
         created = super().create(job, tag, fields)
         if self._jobs[job] is not before:
             self._observe(job, self._jobs[job][1])
@@ -151,13 +167,23 @@ class States(MemoryStateStore):
         self, job: str, expected_tag: str, new_tag: str, written: Mapping[str, str], removed: AbstractSet[str]
     ) -> bool:
         before = self._jobs.get(job)
+        self._past.append(dict(self._jobs))
         applied = super().apply(job, expected_tag, new_tag, written, removed)
         if self._jobs.get(job) is not before:
             self._observe(job, self._jobs[job][1])
         return applied
 
+    def restart(self, *, forgotten: int) -> None:
+        """Begin a new life with what was there so many changes ago; 0: with everything."""
+        self._life += 1
+        if forgotten and len(self._past) >= forgotten:
+            self._jobs = dict(self._past[-forgotten])
+        self._past.clear()
+        for job, (_, fields) in self._jobs.items():
+            self._restarted(job, fields)
+
     def forget(self) -> None:
-        """Lose everything."""
+        """Lose everything, as FLUSHALL does."""
         for job in list(self._jobs):
             del self._jobs[job]
             self._observe(job, None)
@@ -166,14 +192,30 @@ class States(MemoryStateStore):
 class FailingStates(_Failing):
     """The state store as one lock server reaches it; others may be faster between two of its calls."""
 
-    def __init__(self, world: World, states: States, *, depth: list[int]) -> None:
-        """`depth` counts, for all servers of the world, how many calls are being overtaken."""
+    def __init__(self, world: World, states: States, *, depth: list[int], strict: bool) -> None:
+        """`depth` counts, for all servers of the world, how many calls are being overtaken.
+
+        `strict`: another life is noticed by every call, as with Redis; else by `identity` alone.
+        """
         super().__init__(world, states.address, deadly=True)
         self._states = states
         self._depth = depth
+        self._strict = strict
+        self._known: str | None = None
+
+    def _call(self, name: str, work: Callable[[], A], *, changes: bool) -> A:
+        def same_life() -> A:
+            if self._strict and self._known not in (None, self._states.identity()):
+                raise StateMoved(address=self.address)
+            return work()
+
+        return super()._call(name, same_life, changes=changes)
+
 
     def identity(self) -> str:
-        return self._call("identity", self._states.identity, changes=False)
+        self._known = None
+        self._known = self._call("identity", self._states.identity, changes=False)
+        return self._known
 
     def jobs(self) -> list[str]:
         return self._call("jobs", self._states.jobs, changes=False)

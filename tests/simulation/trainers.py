@@ -4,7 +4,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from graphbed.errors import GraphbedError, LeaseLost, ServerUnreachable, StoreUnavailable
+from grpc import StatusCode
+
+from graphbed.errors import GraphbedError, LeaseLost, StoreUnavailable
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
 from graphbed.storage.objects import ObjectStore, sha256_hex
@@ -31,6 +33,11 @@ POISONOUS_DEATHS = 0.5
 _ids = itertools.count(1)
 
 Request = Callable[[Coordinator], Any]
+
+
+def is_to_be_repeated(answer: Any) -> bool:
+    """Whether nobody has answered, or has said to try again."""
+    return isinstance(answer, GraphbedError) and answer.code is StatusCode.UNAVAILABLE
 
 
 class SimulatedTrainer:
@@ -218,7 +225,7 @@ class SimulatedTrainer:
         life = self._life
 
         def reply(answer: Any) -> None:
-            if settled or life != self._life or isinstance(answer, (ServerUnreachable, StoreUnavailable)):
+            if settled or life != self._life or is_to_be_repeated(answer):
                 return
             settled.append(True)
             answered(answer)

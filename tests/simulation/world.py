@@ -34,6 +34,12 @@ class Faults:
     trainer_pause: float = 0.01
     state_loss: float = 0.0005
     """The state store forgets everything, at any event."""
+    state_restart: float = 0.0005
+    """The state store begins a new life with everything it had."""
+    state_put_back: float = 0.001
+    """The state store begins a new life without its last changes."""
+    restore: float = 0.002
+    """An operator goes back to an older checkpoint."""
 
 
 NO_FAULTS = Faults(**dict.fromkeys(Faults.__slots__, 0.0))

@@ -275,6 +275,19 @@ def test_a_pointer_to_nothing_is_not_gone_on_from(cluster: Cluster, states: Forg
     finish(cluster)
 
 
+def test_a_memory_of_a_branch_that_was_forgotten_changes_nothing(cluster: Cluster, states: ForgetfulStates) -> None:
+    """As many changes on the other branch: a counter in the place of the random tag would not tell them apart."""
+    cluster.work(2)
+    other = Cluster(cluster.store, state=states)
+    before = states.copy()
+    held = other.acquire("bob")
+    states._jobs = before
+    mine = cluster.acquire("ann")
+    with pytest.raises(LeaseLost):
+        other.commit(held)
+    assert list(cluster.jobs.current("j").leases) == [mine.lease.lease_id]
+
+
 # Manifests that are not whole.
 
 
