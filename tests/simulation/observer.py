@@ -5,7 +5,7 @@ from collections import Counter
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
 from graphbed.storage.chain import named_objects
-from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest
+from graphbed.storage.manifest import Manifest, read_manifest
 from graphbed.storage.objects import sha256_hex
 from services.lockserver.codec import decode
 from services.lockserver.plan import Plan

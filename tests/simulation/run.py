@@ -166,9 +166,10 @@ class _Restorer:
 
     def _look(self) -> None:
         self._world.after(0.25, self._look)
-        if not self._world.chance("restore"):
+        sequences = manifest_sequences(self._objects, self._job)
+        if not sequences or not self._world.chance("restore"):
             return
-        sequence = self._world.random.choice(manifest_sequences(self._objects, self._job)[-RESTORED:])
+        sequence = self._world.random.choice(sequences[-RESTORED:])
         self._observer.restores.add(sequence)
         answer = self._world.random.choice(self._servers).handle("restore", lambda c: c.restore(self._job, sequence))
         if isinstance(answer, Manifest):

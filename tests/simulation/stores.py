@@ -211,7 +211,6 @@ class FailingStates(_Failing):
 
         return super()._call(name, same_life, changes=changes)
 
-
     def identity(self) -> str:
         self._known = None
         self._known = self._call("identity", self._states.identity, changes=False)
