@@ -36,9 +36,9 @@ class Faults:
     """The state store forgets everything, at any event."""
     state_restart: float = 0.0005
     """The state store begins a new life with everything it had."""
-    state_put_back: float = 0.001
+    state_put_back: float = 0.0005
     """The state store begins a new life without its last changes."""
-    restore: float = 0.002
+    restore: float = 0.001
     """An operator goes back to an older checkpoint."""
 
 
