@@ -29,6 +29,7 @@ def _facts(delta: Delta, known: Mapping[str, TrainerRecord]) -> dict[str, Any]:
     facts = {
         "status": header.status.value if header else None,
         "manifest": header.manifest_sequence if header else None,
+        "generation": header.generation if header else None,
         "granted": [_granted(lease) for lease in delta.leases.values() if lease is not None],
         "ended": [lease_id for lease_id, lease in delta.leases.items() if lease is None],
         "renewed": [lease_id for lease_id, beat in delta.beats.items() if beat is not None and beat.renewals],

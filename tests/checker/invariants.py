@@ -167,14 +167,16 @@ def i7_each_bucket_is_committed_once_an_epoch_along_the_final_chain(e: Evidence)
 
 
 def i8_a_request_has_one_effect_and_one_answer(e: Evidence) -> Iterator[str]:
-    seen: defaultdict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
+    """Within a generation: what was answered before it is void, and the request may be granted anew."""
+    seen: defaultdict[tuple[object, ...], set[tuple[str, ...]]] = defaultdict(set)
     for step in e.steps:
         for answer in step.told("answers") if not step.begins else []:
+            effects = seen[step.after.generation, *answer]
             # On another branch it may have one more: that one was forgotten.
-            if any(step.path[: len(path)] == path for path in seen[tuple(answer)]):
+            if any(step.path[: len(path)] == path for path in effects):
                 yield f"the request {answer} had two effects"
-            seen[tuple(answer)].add(step.path)
-    life_of = {lease["lease"]: step.path for step in e.steps for lease in step.told("granted")}
+            effects.add(step.path)
+    life_of = {lease["lease"]: (step.path, step.after.generation) for step in e.steps for lease in step.told("granted")}
     answers: defaultdict[tuple[str, object], set[str]] = defaultdict(set)
     for operation in e.of("acquire"):
         if operation.facts.get("lease"):

@@ -24,6 +24,7 @@ class Moment:
     pointers: dict[Place, str] = field(default_factory=dict)
     done: dict[tuple[int, int], int] = field(default_factory=dict)
     manifest: int = 0
+    generation: int = 0
     status: str = ""
 
 
@@ -104,5 +105,6 @@ def _after(before: Moment, facts: dict[str, Any]) -> Moment:
         pointers=pointers,
         done=done,
         manifest=facts.get("manifest", before.manifest),
+        generation=facts.get("generation", before.generation),
         status=facts.get("status", before.status),
     )

@@ -6,18 +6,26 @@ not find in a few seeds is given to the lock server's unit tests. Writes what su
 
 import argparse
 import ast
+import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.simulation.mutants import ROOT, copy_of_the_code
 
 TARGET = "services/lockserver/transitions.py"
+MODULE = "services.lockserver.transitions"
+UNIT_TESTS = ("tests/unit/lockserver/test_coordinator.py", "tests/unit/lockserver/test_failures.py")
+SECONDS = 120
+"""Longest time for the simulation of one mutant: one that never ends is found."""
 SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
@@ -41,16 +49,6 @@ class Generated:
     """The code before and after."""
     source: str
     """The whole changed file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What became of a mutant."""
-
-    line: int
-    what: str
-    found_by: str
-    """simulation, unit tests, or nothing."""
 
 
 def mutants(source: str) -> Iterator[Generated]:
@@ -104,27 +102,43 @@ def _change(node: ast.stmt | ast.expr, index: int) -> None:
             node.op = ast.Sub()
 
 
-def judge(mutant: Generated, *, seeds: int, steps: int) -> Verdict:
-    """Run the simulation, and the unit tests if it finds nothing, on a copy of the code with the mutant in it."""
+def simulation_finds(mutant: Generated, *, seeds: int, steps: int) -> bool:
+    """Simulate with the mutant in the place of the file, in a child of this process that ends by itself in time."""
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        signal.alarm(SECONDS)
+        try:
+            simulate = _simulation_with(mutant.source)
+            for seed in range(seeds):
+                simulate(seed, steps=steps)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return status != 0
+
+
+def _simulation_with(source: str) -> Callable[..., object]:
+    """The simulation, imported anew on top of the changed file."""
+    for name in [name for name in sys.modules if name.startswith(("services.lockserver", "tests."))]:
+        del sys.modules[name]
+    module = types.ModuleType(MODULE)
+    module.__file__ = TARGET
+    sys.modules[MODULE] = module
+    exec(compile(source, TARGET, "exec"), module.__dict__)
+    return importlib.import_module("tests.simulation.run").simulate  # type: ignore[no-any-return]
+
+
+def unit_tests_find(mutant: Generated) -> bool:
+    """Run the lock server's unit tests on a copy of the code with the mutant in it."""
     with tempfile.TemporaryDirectory() as folder:
         copy = copy_of_the_code(Path(folder))
         (copy / TARGET).write_text(mutant.source)
-        simulation = ["tests.simulation", "--seeds", "0", str(seeds), "--steps", str(steps)]
-        units = ["pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", "tests/unit/lockserver"]
-        for name, arguments in (("simulation", simulation), ("unit tests", units)):
-            if _fails(copy, arguments):
-                return Verdict(line=mutant.line, what=mutant.what, found_by=name)
-    return Verdict(line=mutant.line, what=mutant.what, found_by="nothing")
-
-
-def _fails(copy: Path, arguments: list[str]) -> bool:
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
-    command = [sys.executable, "-m", *arguments]
-    try:
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False, timeout=300)
-    except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *UNIT_TESTS]
+        environment = {**os.environ, "PYTHONPATH": str(copy)}
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False)
+        return done.returncode != 0
 
 
 def _short(code: str) -> str:
@@ -135,17 +149,32 @@ def _short(code: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "mutants.json")
     arguments = parser.parse_args()
-    verdicts = []
+    # What the children import is heavy; here it is imported once for all of them.
+    importlib.import_module("tests.simulation.run")
+    found: dict[Generated, str] = {}
+
+    def note(mutant: Generated, found_by: str) -> None:
+        found[mutant] = found_by
+        print(f"{found_by:10} {mutant.line:4}  {mutant.what}", flush=True)
+        # After each, so that an interrupted run leaves what it found.
+        arguments.out.write_text(json.dumps(_summary(found), indent=1) + "\n")
+
     for mutant in mutants((ROOT / TARGET).read_text()):
-        verdicts.append(judge(mutant, seeds=arguments.seeds, steps=arguments.steps))
-        print(f"{verdicts[-1].found_by:10} {mutant.line:4}  {mutant.what}", flush=True)
-    found = {name: sum(v.found_by == name for v in verdicts) for name in ("simulation", "unit tests", "nothing")}
-    survivors = [asdict(verdict) for verdict in verdicts if verdict.found_by != "simulation"]
-    arguments.out.write_text(json.dumps({"file": TARGET, "mutants": found, "missed": survivors}, indent=1) + "\n")
-    print(found)
+        finds = simulation_finds(mutant, seeds=arguments.seeds, steps=arguments.steps)
+        note(mutant, "simulation" if finds else "nothing")
+    for mutant in [mutant for mutant, found_by in found.items() if found_by == "nothing"]:
+        if unit_tests_find(mutant):
+            note(mutant, "unit tests")
+
+
+def _summary(found: Mapping[Generated, str]) -> dict[str, Any]:
+    """How many were found by what, and those that the simulation missed."""
+    counts = {name: sum(each == name for each in found.values()) for name in ("simulation", "unit tests", "nothing")}
+    missed = [{"line": m.line, "what": m.what, "found_by": by} for m, by in found.items() if by != "simulation"]
+    return {"file": TARGET, "mutants": counts, "missed by the simulation": missed}
 
 
 if __name__ == "__main__":
