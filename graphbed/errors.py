@@ -112,6 +112,30 @@ class TrainerUnknown(GraphbedError):
     code, reason = StatusCode.NOT_FOUND, "TRAINER_UNKNOWN"
 
 
+class CheckpointIncomplete(GraphbedError):
+    """The checkpoint {sequence} of {job} is not whole: {key} is gone."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "CHECKPOINT_INCOMPLETE"
+
+
+class CheckpointCondemned(CheckpointIncomplete):
+    """The checkpoint {sequence} of {job} was given up to garbage collection; see `graphbed checkpoints list`."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "CHECKPOINT_CONDEMNED"
+
+
+class PinDiffers(GraphbedError):
+    """The pin {name} is of checkpoint {sequence}; `graphbed checkpoints unpin` it first, or choose another name."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "PIN_DIFFERS"
+
+
+class PinUnknown(GraphbedError):
+    """The job {job} has no pin {name}; `graphbed checkpoints list` shows the pins."""
+
+    code, reason = StatusCode.NOT_FOUND, "PIN_UNKNOWN"
+
+
 class LeaseLost(GraphbedError):
     """The lease ran out or was given to another trainer; drop the work and acquire anew."""
 

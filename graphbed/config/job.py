@@ -119,11 +119,17 @@ class LeaseConfig(Section):
 
 
 class CheckpointConfig(Section):
-    """When manifests are written."""
+    """When manifests are written, and for how long what they name is kept."""
 
     interval_seconds: Positive = 60.0
     """A manifest is written when the newest is older than this and something was committed, and at each epoch's end.
     Seconds; losing the state store costs at most the commits since the newest manifest."""
+
+    keep_last: Annotated[int, Field(ge=2)] = 3
+    """The newest so many manifests are kept whole; two at least: a version goes when two manifests do without it."""
+
+    keep_every: Annotated[int, Field(ge=0)] = 0
+    """Also the first manifest at or after every so many completed epochs; 0 = none. Each costs up to a whole table."""
 
 
 class TrainerConfig(Section):

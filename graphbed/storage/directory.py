@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class DirectoryStore:
         self._scratch = self._root / _SCRATCH
         if self._root.exists() and not self._root.is_dir():
             raise InputError(what=f"The store {self._root} is not a directory.")
-        self._remove_leftovers()
+        self.abort_unfinished(older_than_seconds=_LEFTOVER_SECONDS)
 
     @property
     def address(self) -> str:
@@ -86,10 +86,33 @@ class DirectoryStore:
                 keys.extend((parent / name).as_posix() for name in names if not name.startswith("."))
         return sorted(key for key in keys if key.startswith(prefix))
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for key in self.list(prefix):
+            # It may have been deleted since it was listed.
+            with suppress(ObjectMissing), self._errors(key):
+                found[key] = self._path(key).stat().st_size
+        return found
+
     def delete(self, key: str) -> None:
         path = self._path(key)
         with suppress(ObjectMissing), self._errors(key):
             path.unlink()
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.delete(key)
+
+    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+        """As ObjectStore.abort_unfinished; a file counts from the last byte that was written to it."""
+        aborted = 0
+        with suppress(OSError):
+            for path in list(self._scratch.iterdir()):
+                with suppress(OSError):
+                    if time.time() - path.stat().st_mtime > older_than_seconds:
+                        path.unlink()
+                        aborted += 1
+        return aborted
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
@@ -118,14 +141,6 @@ class DirectoryStore:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
         return written
-
-    def _remove_leftovers(self) -> None:
-        """Remove what crashed writers left. Never touches what may still be written."""
-        with suppress(OSError):
-            for path in list(self._scratch.iterdir()):
-                with suppress(OSError):
-                    if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
-                        path.unlink()
 
     @contextmanager
     def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:

@@ -29,6 +29,11 @@ def edges(graph: str, split: str, bucket: Bucket) -> str:
     return f"graphs/{check_name(graph)}/edges/{check_name(split)}/{bucket.lhs}/{bucket.rhs}.parquet"
 
 
+def job(job: str) -> str:
+    """Prefix of everything that belongs to a job."""
+    return f"jobs/{check_name(job)}/"
+
+
 def job_document(job: str) -> str:
     """The job's configuration as it was submitted."""
     return f"jobs/{check_name(job)}/job.yaml"
@@ -44,12 +49,27 @@ def generation(job: str, number: int) -> str:
     return f"{generations(job)}{number:012d}.json"
 
 
+def deletion(job: str) -> str:
+    """There while the job is being deleted; the last object to go."""
+    return f"jobs/{check_name(job)}/deletion"
+
+
+def partitions(job: str) -> str:
+    """Prefix of all versions of the job's partitions."""
+    return f"jobs/{check_name(job)}/partitions/"
+
+
 def partition_version(job: str, partition: Partition, lease_id: str) -> str:
     """One immutable version of a partition, named by the lease that made it."""
     return (
         f"jobs/{check_name(job)}/partitions/{check_name(partition.entity_type)}/{partition.index}/"
         f"{check_name(lease_id)}.safetensors"
     )
+
+
+def parameters(job: str) -> str:
+    """Prefix of all parameter objects of the job."""
+    return f"jobs/{check_name(job)}/parameters/"
 
 
 def parameter_delta(job: str, lease_id: str) -> str:
@@ -70,3 +90,33 @@ def manifests(job: str) -> str:
 def manifest(job: str, sequence: int) -> str:
     """Manifest number `sequence`, counted from 1; create-only."""
     return f"{manifests(job)}{sequence:012d}.json"
+
+
+def condemned_manifests(job: str) -> str:
+    """Prefix of the marks of condemned manifests."""
+    return f"jobs/{check_name(job)}/condemned/"
+
+
+def condemned_manifest(job: str, sequence: int) -> str:
+    """Mark of a manifest whose objects may be deleted; there before the first of them goes, and for good."""
+    return f"{condemned_manifests(job)}{sequence:012d}"
+
+
+def pins(job: str) -> str:
+    """Prefix of the job's pins."""
+    return f"jobs/{check_name(job)}/pins/"
+
+
+def pin(job: str, name: str) -> str:
+    """A pin of a manifest by an operator; create-only."""
+    return f"{pins(job)}{check_name(name)}.json"
+
+
+def readers(job: str) -> str:
+    """Prefix of the pins of those who read a manifest now."""
+    return f"jobs/{check_name(job)}/readers/"
+
+
+def reader(job: str, reader_id: str) -> str:
+    """The pin of one reader; written again and again while it reads."""
+    return f"{readers(job)}{check_name(reader_id)}.json"

@@ -1,7 +1,7 @@
 """An object store whose requests are counted, timed and weighed, whatever it is made of."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -137,6 +137,18 @@ class MeasuredStore:
         with self._metrics.request("list"):
             return self._store.list(prefix)
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        with self._metrics.request("list"):
+            return self._store.sizes(prefix)
+
     def delete(self, key: str) -> None:
         with self._metrics.request("delete"):
             self._store.delete(key)
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        with self._metrics.request("delete"):
+            self._store.delete_many(keys)
+
+    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+        with self._metrics.request("delete"):
+            return self._store.abort_unfinished(older_than_seconds=older_than_seconds)

@@ -1,7 +1,7 @@
 """What an object store can do, whatever it is made of."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,8 +58,24 @@ class ObjectStore(Protocol):
         """All keys that begin with `prefix`, sorted."""
         ...
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The size in bytes of every object whose key begins with `prefix`, in the order of `list`."""
+        ...
+
     def delete(self, key: str) -> None:
         """Remove the object; no error if it is not there."""
+        ...
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """Remove the objects, with few requests; no error for those that are not there. A failure may leave a part."""
+        ...
+
+    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+        """Remove what writers began so long ago and never finished; return how many there were.
+
+        The age is told by the store's clock and compared with this machine's: give it hours, so that neither a slow
+        upload nor a wrong clock matters.
+        """
         ...
 
 

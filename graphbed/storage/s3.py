@@ -3,15 +3,17 @@
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from minio import Minio
+from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 
-from graphbed.errors import InputError, ObjectCorrupt, ObjectExists, ObjectMissing
+from graphbed.errors import InputError, ObjectCorrupt, ObjectExists, ObjectMissing, StoreUnavailable
 from graphbed.storage.keys import check_key, check_prefix
 from graphbed.storage.objects import StoredObject, sha256_hex
 from graphbed.storage.s3_connections import connection_pool
@@ -142,10 +144,38 @@ class S3Store:
             found = self._client.list_objects(self._bucket, prefix=start, recursive=True)
             return sorted(entry.object_name.removeprefix(self._prefix) for entry in found if not entry.is_dir)
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        start = self._prefix + check_prefix(prefix)
+        with self._errors(prefix):
+            found = self._client.list_objects(self._bucket, prefix=start, recursive=True)
+            sizes = {entry.object_name.removeprefix(self._prefix): entry.size for entry in found if not entry.is_dir}
+        return {key: sizes[key] for key in sorted(sizes)}
+
     def delete(self, key: str) -> None:
         check_key(key)
         with self._errors(key), suppress(ObjectMissing):
             self._client.remove_object(self._bucket, self._prefix + key)
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        objects = [DeleteObject(self._prefix + check_key(key)) for key in keys]
+        if not objects:
+            return
+        with self._errors(keys[0]):
+            # All requests are sent before the first refusal is told.
+            refused = list(self._client.remove_objects(self._bucket, objects))
+        if refused:
+            raise StoreUnavailable(address=self.address, what=f"{refused[0].name}: {refused[0].code}")
+
+    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+        """As ObjectStore.abort_unfinished; looks at a thousand uploads at a time."""
+        oldest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
+        with self._errors(self._prefix):
+            # The client has public methods for neither.
+            found = self._client._list_multipart_uploads(self._bucket, prefix=self._prefix).uploads
+            abandoned = [upload for upload in found if upload.initiated_time < oldest]
+            for upload in abandoned:
+                self._client._abort_multipart_upload(self._bucket, upload.object_name, upload.upload_id)
+        return len(abandoned)
 
     def _upload(self, stored: StoredObject, source: "_Slices | _Verified") -> None:
         """Send it in one request, or as a multipart upload that is aborted if `source` or the store fails."""

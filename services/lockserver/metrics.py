@@ -70,6 +70,15 @@ class LockServerMetrics:
         self.manifest_age = gauge("manifest_age_seconds", "Time since the newest manifest was seen first.")
         self.manifest_interval = gauge("manifest_interval_seconds", "Time between manifests that the job asks for.")
         self.unrecorded = gauge("commits_unrecorded", "Commits that no manifest tells of yet.")
+        self.objects_bytes = Gauge(
+            f"{_PREFIX}_objects_bytes",
+            "Bytes of a job's objects by kind: live, kept for older checkpoints, or garbage.",
+            ["job_name", "kind"],
+            registry=registry,
+        )
+        self.collected_objects = counter("collected_objects_total", "Objects deleted by garbage collection.")
+        self.collected_bytes = counter("collected_bytes_total", "Bytes freed by garbage collection.")
+        self.collection_failures = counter("collection_failures_total", "Collections that failed.")
         self._state_seconds = Histogram(
             f"{_PREFIX}_state_store_seconds", "Time of one call of the state store.", ["op"], registry=registry
         )

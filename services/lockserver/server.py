@@ -14,6 +14,7 @@ from graphbed.storage.measured import MeasuredStore, ObjectStoreMetrics
 from graphbed.storage.objects import ObjectStore
 from graphbed.v1 import lockserver_pb2, lockserver_pb2_grpc
 from services.lockserver import fitness
+from services.lockserver.collector import Collector
 from services.lockserver.coordinator import Coordinator
 from services.lockserver.housekeeper import Expiry, Repeater
 from services.lockserver.jobs import JobTable
@@ -129,6 +130,7 @@ def start_lockserver(
     ticks = {
         "expiry": Expiry(jobs=jobs, clock=clock, metrics=metrics).tick,
         "manifests": manifests.tick,
+        "collector": Collector(jobs=jobs, store=store, clock=clock, metrics=metrics).tick,
     }
     if settler is not None:
         ticks["settling"] = settler.tick

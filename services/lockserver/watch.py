@@ -24,13 +24,14 @@ class Watched(Generic[Mark]):
 class LeaseWatch(Generic[Mark]):
     """One server's memory of how long it has seen each lease unchanged, by its own monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest_step_seconds: float = LONGEST_STEP_SECONDS) -> None:
+        self._longest_step_seconds = longest_step_seconds
         self._unchanged: dict[str, tuple[Mark | None, float]] = {}
         self._last_look: float | None = None
 
     def look(self, leases: Iterable[Watched[Mark]], now: float) -> list[Watched[Mark]]:
         """Note the live leases at `now` (monotonic seconds); return those whose patience is over."""
-        step = 0.0 if self._last_look is None else min(now - self._last_look, LONGEST_STEP_SECONDS)
+        step = 0.0 if self._last_look is None else min(now - self._last_look, self._longest_step_seconds)
         self._last_look = now
         unchanged: dict[str, tuple[Mark | None, float]] = {}
         overdue = []

@@ -224,3 +224,38 @@ def test_a_store_that_overwrites_is_found_unsafe(tmp_path: Path) -> None:
         probe_create_once(store)
     assert unsafe.value.facts["address"] == str(tmp_path)
     assert store.list("") == []
+
+
+def test_sizes_are_those_of_the_objects(store: ObjectStore) -> None:
+    for key, size in (("jobs/a/x", 3), ("jobs/a/y/z", 0), ("jobs/ab", 20_000_000), ("other", 1)):
+        store.put(key, bytes(size))
+    assert store.sizes("jobs/") == {"jobs/a/x": 3, "jobs/a/y/z": 0, "jobs/ab": 20_000_000}
+    assert list(store.sizes("jobs/")) == store.list("jobs/")
+    assert store.sizes("nothing/") == {}
+
+
+def test_many_are_deleted_whether_they_are_there_or_not(store: ObjectStore) -> None:
+    keys = [f"a/{number}" for number in range(1200)]
+    for key in ["a/kept", *keys[:30], keys[1199]]:
+        store.put(key, b"x")
+    store.delete_many(keys)
+    assert store.list("") == ["a/kept"]
+    store.delete_many([])
+    with pytest.raises(BadName):
+        store.delete_many(["../up"])
+
+
+def test_only_old_unfinished_writes_are_aborted(store: ObjectStore) -> None:
+    """A finished object and a write that goes on are none of it."""
+    store.put("a/done", b"x")
+    seen: list[int] = []
+
+    def slow() -> Iterator[bytes]:
+        yield bytes(18 << 20)
+        seen.append(store.abort_unfinished(older_than_seconds=3600.0))
+        yield bytes(2 << 20)
+
+    data = bytes(20 << 20)
+    store.put_stream("a/slow", slow(), size=len(data), sha256=sha256(data))
+    assert seen == [0]
+    assert store.list("") == ["a/done", "a/slow"]

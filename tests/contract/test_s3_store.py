@@ -136,6 +136,17 @@ def test_a_refused_stream_leaves_no_unfinished_upload(s3: S3Place) -> None:
     assert listed.uploads == []
 
 
+def test_an_abandoned_upload_is_aborted_once_it_is_old(s3: S3Place) -> None:
+    client = client_of(s3)
+    client._create_multipart_upload(s3.bucket, f"{s3.prefix}/a/abandoned", {})
+    store = s3.store()
+    assert store.abort_unfinished(older_than_seconds=3600.0) == 0
+    time.sleep(1.1)  # the server tells whole seconds
+    assert store.abort_unfinished(older_than_seconds=0.0) == 1
+    assert client._list_multipart_uploads(s3.bucket, prefix=s3.prefix).uploads == []
+    assert store.abort_unfinished(older_than_seconds=0.0) == 0
+
+
 def test_the_prefix_of_another_store_is_not_seen(s3: S3Place, s3_process: S3Process) -> None:
     other = s3_process.place().store()
     s3.store().put("a", b"x")

@@ -22,7 +22,7 @@ def main() -> None:
     first, count = arguments.seeds
     cells: Counter[tuple[str, str]] = Counter()
     happened: Counter[str] = Counter()
-    steps, commits, void, skipped, lifted, losses = 0, 0, 0, 0, 0, 0
+    steps, commits, void, skipped, lifted, losses, deleted = 0, 0, 0, 0, 0, 0, 0
     started = time.monotonic()
     for seed in range(first, first + count):
         try:
@@ -38,10 +38,11 @@ def main() -> None:
         skipped += history.skipped
         lifted += history.lifted
         losses += history.losses
+        deleted += history.deleted
     seconds = round(time.monotonic() - started)
     missing = [f"{request} with {fault}" for request, fault in empty_cells(cells)]
     print(f"{count} seeds, {steps:,} steps, {seconds} s")
-    print(f"{commits:,} commits, {void:,} leases void, {losses:,} losses of the state")
+    print(f"{commits:,} commits, {void:,} leases void, {losses:,} losses of the state, {deleted:,} objects collected")
     print(f"{skipped:,} buckets skipped, {lifted:,} due again")
     print(", ".join(f"{fault}: {times:,}" for fault, times in sorted(happened.items())))
     print(table(cells))

@@ -5,7 +5,7 @@ from collections import Counter
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
 from graphbed.storage.chain import named_objects
-from graphbed.storage.manifest import Manifest, read_manifest
+from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest
 from graphbed.storage.objects import sha256_hex
 from services.lockserver.codec import decode
 from services.lockserver.plan import Plan
@@ -23,7 +23,10 @@ class Observer:
         self._leases: set[str] = set()
         self.restores: set[int] = set()
         """Manifests that an operator asked to go back to."""
+        self.pinned: dict[str, frozenset[str]] = {}
+        """Name of each pin that was answered → the objects that its manifest needs."""
         self.states = 0
+        self.deleted = 0
         self.losses = 0
         self.committed = 0
         self.void = 0
@@ -145,6 +148,30 @@ class Observer:
         assert manifest.parent_sha256 == sha256
         assert manifest.generation >= before.generation, f"{manifest.sequence} is of an older generation"
         assert parent == before or manifest.parent in self.restores, f"{manifest.sequence} leaves out {before.sequence}"
+
+    def deleted_now(self, key: str) -> None:
+        """An object goes: nobody may need it."""
+        for name, needed in self.pinned.items():
+            assert key not in needed, f"{key} goes, which the pin {name} needs"
+        job = self._plan.job
+        if not key.startswith((layout.partitions(job), layout.parameters(job))):
+            return
+        self.deleted += 1
+        newest, _ = read_manifest(self._objects, job, manifest_sequences(self._objects, job)[-1])
+        assert all(key != needed.key for needed in named_objects(newest)), f"{key} goes, which the newest manifest needs"
+        if self._state is None or self._state.header.manifest_sequence < newest.sequence:
+            return  # nobody goes on from a state that is older than a manifest
+        assert all(key != receipt.key for receipt in self._state.pointers.values()), f"{key} goes, which is current"
+        for lease in self._state.leases.values():
+            assert lease.lease_id not in key, f"{key} goes, which a live lease has stored"
+            starts = [start.version.key for start in lease.partitions if start.version]
+            assert key not in starts, f"{key} goes, which a live lease starts from"
+        for delta in self._state.deltas.values():
+            assert key != delta.receipt.key, f"{key} goes, which the parameters need"
+
+    def lives(self, lease_id: str) -> bool:
+        """Whether a lease lives."""
+        return self._state is not None and lease_id in self._state.leases
 
     def held(self) -> dict[Partition, str]:
         """Which trainer holds which partition now."""

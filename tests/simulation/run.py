@@ -16,6 +16,7 @@ from services.lockserver.state import Lease, Progress
 from tests.fixtures.history import check_history
 from tests.simulation.observer import Observer
 from tests.simulation.operator import SimulatedOperator
+from tests.simulation.pinner import Pinner
 from tests.simulation.servers import SimulatedServer
 from tests.simulation.stores import FORGOTTEN_CHANGES, FailingObjects, Objects, States
 from tests.simulation.trainers import SimulatedTrainer, is_to_be_repeated
@@ -49,6 +50,8 @@ class History:
     """Buckets that were made due again."""
     losses: int
     """How often the state was lost."""
+    deleted: int
+    """Objects that were collected."""
     happened: Counter[str]
     cells: Counter[tuple[str, str]]
 
@@ -67,12 +70,12 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
         num_groups=world.random.choice([2, 4]),
         relations=WITH_OPERATOR,
         lease={"ttl_seconds": 6.0},
-        checkpoint={"interval_seconds": world.random.choice([2.0, 8.0])},
+        checkpoint={"interval_seconds": world.random.choice([1.0, 2.0, 8.0]), "keep_last": 2},
     )
     plan = Plan.from_config(config, schema)
     write_graph(objects, schema)
     observer = Observer(plan, objects)
-    objects.created = observer.created
+    objects.created, objects.deleted = observer.created, observer.deleted_now
     states = States(observer.observe, observer.restarted)
     depth, compacted = [0], {}
     replicas = [
@@ -89,6 +92,7 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
             reach,
             plan,
             losses=lambda: observer.losses,
+            lives=observer.lives,
             poison=poison,
             handed_back=observer.handed_back,
         )
@@ -98,6 +102,9 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
     def leases() -> list[Lease]:
         return [lease for worker in workers for lease, _, _ in worker.granted.values()]
 
+    reach_slowly = FailingObjects(world, objects, deadly=False, depth=depth)
+    for name in ("ann", "bob"):
+        Pinner(world, name, objects, reach_slowly, observer, config.job)
     SimulatedOperator(world, config.job, replicas, leases)
     _Impostor(world, replicas, leases)
     _lose_states(world, states)
@@ -118,6 +125,7 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
         skipped=observer.skipped,
         lifted=observer.lifted,
         losses=observer.losses,
+        deleted=observer.deleted,
         happened=world.happened,
         cells=world.cells,
     )

@@ -72,7 +72,12 @@ class SimulatedServer:
             return
         cluster = self._cluster
         cluster.clock.advance(TICK_SECONDS * self._pace)
-        ticks = {"look": cluster.jobs.look, "expire": cluster.expiry.tick, "manifest": cluster.manifests.tick}
+        ticks = {
+            "look": cluster.jobs.look,
+            "expire": cluster.expiry.tick,
+            "manifest": cluster.manifests.tick,
+            "collect": cluster.collector.tick,
+        }
         for name, tick in ticks.items():
             self._run(name, tick)
             if self._cluster is not cluster:
@@ -105,7 +110,7 @@ class SimulatedServer:
         self._world.serving.append("start")
         try:
             self._cluster = Cluster(
-                FailingObjects(self._world, self._objects, deadly=True),
+                FailingObjects(self._world, self._objects, deadly=True, depth=self._depth),
                 state=FailingStates(self._world, self._states, depth=self._depth, strict=self._strict),
                 clock=ManualClock(self._world.random.uniform(0, 1e6)),
             )

@@ -1,7 +1,7 @@
 """Stores of the simulated world: real contents, calls that fail before or after, and servers that die at them."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
@@ -17,7 +17,10 @@ RARE = {"commit": 4, "release": 12, "expire": 12, "submit": 12, "manifest": 4, "
 """Requests that change something so seldom that faults must come more often to meet them: by these factors."""
 
 MAX_OVERTAKING = 2
-"""Events that may come between a server and its call, and between those that do."""
+"""How many calls may be overtaken at once, one inside the other."""
+
+MANY_EVENTS = 60
+"""Events that may come before a write of the object store: as many as a process misses that is stopped for seconds."""
 
 FORGOTTEN_CHANGES = 12
 """Changes that a state store may forget at a restart."""
@@ -30,7 +33,8 @@ class Objects:
 
     def __init__(self) -> None:
         self.created: Callable[[str], None] = lambda _: None
-        """Told every key that was created."""
+        """Told every key that was created, and `deleted` every key just before it goes."""
+        self.deleted: Callable[[str], None] = lambda _: None
         self.data: dict[str, bytes] = {}
         self.written: list[str] = []
         """Every key in the order of its first writing."""
@@ -71,17 +75,41 @@ class Objects:
     def list(self, prefix: str) -> list[str]:
         return sorted(key for key in self.data if key.startswith(prefix))
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        return {key: len(self.data[key]) for key in self.list(prefix)}
+
     def delete(self, key: str) -> None:
-        self.data.pop(key, None)
+        if key in self.data:
+            self.deleted(key)
+            del self.data[key]
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.delete(key)
+
+    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+        return 0
 
 
 class _Failing:
     """Calls of a store as one process makes them."""
 
-    def __init__(self, world: World, address: str, *, deadly: bool) -> None:
+    def __init__(self, world: World, address: str, *, deadly: bool, depth: list[int] | None = None) -> None:
+        """`depth` counts, for all of the world, how many calls are being overtaken; None: these never are."""
         self._world = world
         self.address = address
         self._deadly = deadly
+        self._depth = depth
+
+    def _let_others_go_first(self, events: int = 1) -> None:
+        """Sometimes, let other events happen before a call: whoever makes it was stopped for a moment."""
+        if self._depth is not None and self._depth[0] < MAX_OVERTAKING and self._world.chance("overtaken"):
+            self._depth[0] += 1
+            try:
+                for _ in range(self._world.random.randint(1, events)):
+                    self._world.step()
+            finally:
+                self._depth[0] -= 1
 
     def _call(self, name: str, work: Callable[[], A], *, changes: bool) -> A:
         kind = name if changes else "read"
@@ -108,12 +136,13 @@ class _Failing:
 class FailingObjects(_Failing):
     """The object store as one process reaches it."""
 
-    def __init__(self, world: World, objects: Objects, *, deadly: bool) -> None:
+    def __init__(self, world: World, objects: Objects, *, deadly: bool, depth: list[int] | None = None) -> None:
         """`deadly`: the process may crash at a call."""
-        super().__init__(world, objects.address, deadly=deadly)
+        super().__init__(world, objects.address, deadly=deadly, depth=depth)
         self._objects = objects
 
     def create(self, key: str, data: bytes) -> StoredObject:
+        self._let_others_go_first(MANY_EVENTS)
         return self._call("create", lambda: self._objects.create(key, data), changes=True)
 
     def put(self, key: str, data: bytes | memoryview) -> StoredObject:
@@ -137,8 +166,20 @@ class FailingObjects(_Failing):
     def list(self, prefix: str) -> list[str]:
         return self._call("list", lambda: self._objects.list(prefix), changes=False)
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        return self._call("sizes", lambda: self._objects.sizes(prefix), changes=False)
+
     def delete(self, key: str) -> None:
+        self._let_others_go_first(MANY_EVENTS)
         self._call("delete", lambda: self._objects.delete(key), changes=True)
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """One by one: a process may die between two of them."""
+        for key in keys:
+            self.delete(key)
+
+    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+        return 0
 
 
 class States(MemoryStateStore):
@@ -193,13 +234,9 @@ class FailingStates(_Failing):
     """The state store as one lock server reaches it; others may be faster between two of its calls."""
 
     def __init__(self, world: World, states: States, *, depth: list[int], strict: bool) -> None:
-        """`depth` counts, for all servers of the world, how many calls are being overtaken.
-
-        `strict`: another life is noticed by every call, as with Redis; else by `identity` alone.
-        """
-        super().__init__(world, states.address, deadly=True)
+        """`strict`: another life is noticed by every call, as with Redis; else by `identity` alone."""
+        super().__init__(world, states.address, deadly=True, depth=depth)
         self._states = states
-        self._depth = depth
         self._strict = strict
         self._known: str | None = None
 
@@ -239,11 +276,3 @@ class FailingStates(_Failing):
         return self._call(
             "apply", lambda: self._states.apply(job, expected_tag, new_tag, written, removed), changes=True
         )
-
-    def _let_others_go_first(self) -> None:
-        if self._depth[0] < MAX_OVERTAKING and self._world.chance("overtaken"):
-            self._depth[0] += 1
-            try:
-                self._world.step()
-            finally:
-                self._depth[0] -= 1

@@ -52,11 +52,12 @@ class SimulatedTrainer:
         plan: Plan,
         *,
         losses: Callable[[], int],
+        lives: Callable[[str], bool],
         poison: Bucket,
         handed_back: set[str],
     ) -> None:
-        """`losses` tells how often the state was lost so far. Under faults nobody can train `poison`. Leases that are
-        handed back without a failure are added to `handed_back`."""
+        """`losses` tells how often the state was lost so far, `lives` whether a lease lives. Under faults nobody can
+        train `poison`. Leases that are handed back without a failure are added to `handed_back`."""
         self._world = world
         self.name = name
         self._servers = servers
@@ -65,6 +66,7 @@ class SimulatedTrainer:
         self._losses = losses
         self._poison = poison
         self._handed_back = handed_back
+        self._lives = lives
         self._life = 0
         self._asleep_until = 0.0
         self.granted: dict[str, tuple[Lease, float, int]] = {}
@@ -127,7 +129,7 @@ class SimulatedTrainer:
 
     def _work(self, lease: Lease) -> None:
         for start in lease.partitions:
-            if start.version is not None:
+            if start.version is not None and self._lives(lease.lease_id):
                 assert self._store_has(start.version), f"{start.version.key} is granted and not there"
         ends = self._world.now + self._world.random.uniform(*WORK_SECONDS)
         lost: list[bool] = []

@@ -17,6 +17,7 @@ from graphbed.storage.graph_document import write_graph
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.receipt import Receipt
 from graphbed.v1 import paramserver_pb2
+from services.lockserver.collector import Collector
 from services.lockserver.coordinator import Commitment, Coordinator, Granted
 from services.lockserver.housekeeper import Expiry
 from services.lockserver.jobs import JobTable
@@ -42,6 +43,8 @@ def next_hex() -> str:
 class BookkeepingParameters:
     """A parameter server that keeps books of what it is told, and can be unreachable."""
 
+    store: ObjectStore | None = None
+    """Where compacted parameters are written; None: nowhere."""
     reachable: bool = True
     settled: list[tuple[Any, ...]] = field(default_factory=list)
     contents: dict[str, list[str]] = field(default_factory=dict)
@@ -119,6 +122,7 @@ class Cluster:
         self.operations = Operations(jobs=self.jobs, manifests=self.manifests)
         self.expiry = Expiry(jobs=self.jobs, clock=self.clock, metrics=metrics)
         self.observer = Observer(jobs=self.jobs, clock=self.clock, metrics=metrics)
+        self.collector = Collector(jobs=self.jobs, store=store, clock=self.clock, metrics=metrics)
         self.jobs.open_all()
 
     def submit(self, schema: GraphSchema, **changes: Any) -> JobConfig:
