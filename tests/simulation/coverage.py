@@ -13,12 +13,22 @@ STATE_FAULTS = (
     "overtaken",
 )
 MANIFEST_FAULTS = ("create: fails before", "create: fails after", "create: crash before", "create: crash after")
+COLLECTION_FAULTS = (
+    *MANIFEST_FAULTS,
+    "delete: fails before",
+    "delete: fails after",
+    "delete: crash before",
+    "delete: crash after",
+    "overtaken",
+)
 START_FAULTS = ("read: fails before", "read: crash before")
 
 REQUIRED = frozenset(
     [
         *((change, fault) for change in CHANGES for fault in STATE_FAULTS),
         *(("manifest", fault) for fault in MANIFEST_FAULTS),
+        *(("collect", fault) for fault in COLLECTION_FAULTS),
+        *(("pin", fault) for fault in ("create: fails before", "create: fails after", "overtaken", "refused", "done")),
         *(("start", fault) for fault in START_FAULTS),
         *((f"foreign {what}", "LeaseLost") for what in ("renew", "release", "commit")),
         ("restore", "done"),
