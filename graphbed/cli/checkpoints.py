@@ -66,10 +66,13 @@ def fsck(
 ) -> None:
     """Check that every checkpoint is readable, follows its parent, and names only what is there."""
     from graphbed.storage.address import open_store
+    from graphbed.storage.condemned import condemned_sequences
     from graphbed.storage.fsck import check_job
 
     config = load_job(job)
-    report = check_job(open_store(config.store, os.environ), config.job, deep=deep)
+    store = open_store(config.store, os.environ)
+    condemned = frozenset(condemned_sequences(store, config.job))
+    report = check_job(store, config.job, deep=deep, condemned=condemned)
     if as_json:
         print_json(asdict(report))
     else:

@@ -28,8 +28,8 @@ class PinDocument(BaseModel):
 
     sequence: int = Field(ge=1)
     """The manifest that is needed."""
-    written_at: float
-    """Wall clock, seconds since 1970; for people, never compared."""
+    written_at: float | None = None
+    """Wall clock, seconds since 1970; for people, never compared. None: a reader's, which says how it goes instead."""
     accepted: bool = False
     """Every object was found after the pin was visible; so the manifest stays whole, marked as condemned or not."""
     renewals: int = Field(default=0, ge=0)
@@ -98,12 +98,20 @@ def pin_manifest(store: ObjectStore, job: str, sequence: int, name: str, *, writ
 
 def require_whole(store: ObjectStore, job: str, sequence: int) -> None:
     """Raise CheckpointIncomplete unless all that manifest `sequence` names is there; it stays if a pin was there."""
-    if is_condemned(store, job, sequence) and not _is_accepted(store, job, sequence):
-        raise CheckpointCondemned(job=job, sequence=sequence)
+    require_kept(store, job, sequence)
     manifest, _ = read_manifest(store, job, sequence)
     for key in sorted(Told.by(manifest).named):
         if not store.exists(key):
             raise CheckpointIncomplete(job=job, sequence=sequence, key=key)
+
+
+def require_kept(store: ObjectStore, job: str, sequence: int) -> None:
+    """Raise CheckpointCondemned if objects of manifest `sequence` may be deleted. A pin must have been visible before.
+
+    One that is marked as condemned is kept nevertheless if a pin was accepted before the mark was made.
+    """
+    if is_condemned(store, job, sequence) and not _is_accepted(store, job, sequence):
+        raise CheckpointCondemned(job=job, sequence=sequence)
 
 
 def _is_accepted(store: ObjectStore, job: str, sequence: int) -> bool:

@@ -7,10 +7,9 @@ from contextlib import contextmanager, suppress
 from graphbed.clock import Clock
 from graphbed.errors import CheckpointCondemned, GraphbedError, StoreDenied, StoreFull
 from graphbed.storage import layout
-from graphbed.storage.condemned import is_condemned
 from graphbed.storage.manifest import Manifest, require_newest
 from graphbed.storage.objects import ObjectStore
-from graphbed.storage.pins import PinDocument
+from graphbed.storage.pins import PinDocument, require_kept
 
 RENEW_SECONDS = 60.0
 """How often a reader says that it still reads; whoever collects waits many times as long before it forgets one."""
@@ -28,34 +27,47 @@ def newest_pinned(
     CheckpointMissing, and CheckpointCondemned if manifests come and go too fast.
     """
     try:
-        manifest = _pin_newest(store, job, reader_id, clock)
+        manifest = _pin_newest(store, job, reader_id)
     except (StoreDenied, StoreFull) as error:
         unprotected(error)
         yield require_newest(store, job)
         return
     done = threading.Event()
-    thread = threading.Thread(
-        target=_renew, args=(store, job, reader_id, manifest.sequence, clock, done), name="reader", daemon=True
-    )
+    arguments = (store, job, reader_id, manifest.sequence, clock, done)
+    thread = threading.Thread(target=_renew, args=arguments, name="reader", daemon=True)
     thread.start()
     try:
         yield manifest
     finally:
         done.set()
         thread.join()
-        # A pin that stays is forgotten when it has not been renewed for long.
-        with suppress(GraphbedError):
-            store.delete(layout.reader(job, reader_id))
+        _let_go(store, job, reader_id)
 
 
-def _pin_newest(store: ObjectStore, job: str, reader_id: str, clock: Clock) -> Manifest:
-    for _ in range(ATTEMPTS):
+@contextmanager
+def pinned_for_a_moment(store: ObjectStore, job: str, sequence: int, *, reader_id: str) -> Iterator[None]:
+    """Manifest `sequence` stays whole as long as the context lasts, minutes at most. Raises CheckpointCondemned."""
+    _write(store, job, reader_id, sequence)
+    try:
+        require_kept(store, job, sequence)
+        yield
+    finally:
+        _let_go(store, job, reader_id)
+
+
+def _pin_newest(store: ObjectStore, job: str, reader_id: str) -> Manifest:
+    for attempt in range(1, ATTEMPTS + 1):
         manifest = require_newest(store, job)
-        _write(store, job, reader_id, PinDocument(sequence=manifest.sequence, written_at=clock.wall()))
-        if not is_condemned(store, job, manifest.sequence):
-            return manifest
-    store.delete(layout.reader(job, reader_id))
-    raise CheckpointCondemned(job=job, sequence=manifest.sequence)
+        _write(store, job, reader_id, manifest.sequence)
+        try:
+            require_kept(store, job, manifest.sequence)
+        except CheckpointCondemned:
+            if attempt == ATTEMPTS:
+                _let_go(store, job, reader_id)
+                raise
+        else:
+            break
+    return manifest
 
 
 def _renew(store: ObjectStore, job: str, reader_id: str, sequence: int, clock: Clock, done: threading.Event) -> None:
@@ -64,9 +76,15 @@ def _renew(store: ObjectStore, job: str, reader_id: str, sequence: int, clock: C
         renewals += 1
         # A store that is away for a while is asked again; what is read is kept for many times this period.
         with suppress(GraphbedError):
-            document = PinDocument(sequence=sequence, written_at=clock.wall(), renewals=renewals)
-            _write(store, job, reader_id, document)
+            _write(store, job, reader_id, sequence, renewals)
 
 
-def _write(store: ObjectStore, job: str, reader_id: str, document: PinDocument) -> None:
+def _write(store: ObjectStore, job: str, reader_id: str, sequence: int, renewals: int = 0) -> None:
+    document = PinDocument(sequence=sequence, renewals=renewals)
     store.put(layout.reader(job, reader_id), document.model_dump_json().encode())
+
+
+def _let_go(store: ObjectStore, job: str, reader_id: str) -> None:
+    # A pin that stays is forgotten when it has not been renewed for long.
+    with suppress(GraphbedError):
+        store.delete(layout.reader(job, reader_id))

@@ -6,6 +6,7 @@ from typing import Self
 
 from graphbed.graph.partition import Partition
 from graphbed.storage import layout
+from graphbed.storage.chain import named_objects
 from graphbed.storage.manifest import Manifest
 
 
@@ -36,10 +37,6 @@ class Told:
     @classmethod
     def by(cls, manifest: Manifest) -> Self:
         """What `manifest` tells."""
-        parameters = manifest.parameters
-        named = {pointer.version.key for pointer in manifest.pointers} | {delta.key for delta in parameters.deltas}
-        if parameters.base is not None:
-            named.add(parameters.base.key)
         passed = {
             layout.partition_version(manifest.job, Partition(*partition), commit.lease_id)
             for commit in manifest.commits
@@ -49,7 +46,7 @@ class Told:
             sequence=manifest.sequence,
             generation=manifest.generation,
             epochs=completed_epochs(manifest),
-            named=frozenset(named),
+            named=frozenset(version.key for version in named_objects(manifest)),
             passed=frozenset(passed),
         )
 

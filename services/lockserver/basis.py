@@ -1,11 +1,13 @@
 """The basis of a generation: the state or the manifest that it goes on with, examined before anything is written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from graphbed import logs
 from graphbed.errors import CheckpointMissing, CheckpointsDamaged, CheckpointsGone
 from graphbed.storage.chain import Link, missing_object, named_objects, walk_back
+from graphbed.storage.condemned import is_condemned
 from graphbed.storage.manifest import Manifest, StoredVersion, manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore
 from services.lockserver.context import JobContext
@@ -67,7 +69,9 @@ class BasisFinder:
                 num_epochs=context.config.num_epochs,
             )
             return Basis(state=state, is_adopted=False, newest=0)
-        return self._of_first_whole(context, newest, [link, *links] if link.damage else [link])
+        # What was given up to garbage collection may be whole now and not in a moment.
+        standing = (older for older in links if not is_condemned(self._store, job, older.sequence))
+        return self._of_first_whole(context, newest, chain([link], standing))
 
     def _of_manifest(self, context: JobContext, sequence: int) -> Basis:
         """Manifest `sequence`, as somebody asked."""
@@ -81,7 +85,7 @@ class BasisFinder:
             raise CheckpointsDamaged(job=job, store=self._store.address, sequence=sequence, damage=damage)
         return self._of_first_whole(context, sequences[-1], [Link(sequence, manifest, sha256, "")])
 
-    def _of_first_whole(self, context: JobContext, newest: int, links: Sequence[Link]) -> Basis:
+    def _of_first_whole(self, context: JobContext, newest: int, links: Iterable[Link]) -> Basis:
         job = context.config.job
         damaged: list[Link] = []
         for link in links:

@@ -104,8 +104,6 @@ class Collector:
         for batch in _batches(survey.decision.garbage):
             # And whoever pinned one before is seen here; a new generation may go on from any manifest without a mark.
             needed = self._surveyor.needed_now(job, survey)
-            if needed is None:
-                break
             going = [key for key in batch if key not in needed]
             self._store.delete_many(going)
             deleted += going

@@ -21,6 +21,7 @@ from graphbed.errors import (
 )
 from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import ObjectStore
+from graphbed.storage.reading import pinned_for_a_moment
 from services.lockserver.context import JobContext
 from services.lockserver.live_states import Held, LiveStates
 from services.lockserver.metrics import LockServerMetrics
@@ -55,6 +56,7 @@ class JobTable:
     ) -> None:
         """`random_hex` gives 128 random bits in hexadecimal, anew each time; `server` names this one, for people."""
         self._store = store
+        self._random_hex = random_hex
         self._metrics = metrics
         self._states = LiveStates(
             store=store, state=state, clock=clock, random_hex=random_hex, metrics=metrics, server=server
@@ -173,11 +175,13 @@ class JobTable:
     def restore(self, job: str, sequence: int) -> Manifest:
         """Go back to manifest `sequence` in a new generation; return the new manifest, which is there by now.
 
-        Raises JobUnknown, CheckpointMissing, CheckpointsDamaged, ObjectCorrupt, ConfigDiffers, GenerationOld,
-        GenerationContended.
+        Raises JobUnknown, CheckpointMissing, CheckpointCondemned, CheckpointsDamaged, ObjectCorrupt, ConfigDiffers,
+        GenerationOld, GenerationContended.
         """
         with self._lock(job):
-            return self._states.restore(self.context(job), sequence)
+            context = self.context(job)
+            with pinned_for_a_moment(self._store, job, sequence, reader_id=self._random_hex()):
+                return self._states.restore(context, sequence)
 
     def unfit(self) -> GraphbedError | None:
         """Why calls should go to another lock server: a job was written by a later version, or went on elsewhere."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from graphbed import logs
 from graphbed.clock import Clock
 from graphbed.config.job import CheckpointConfig
-from graphbed.errors import ObjectCorrupt
+from graphbed.errors import ObjectCorrupt, ObjectMissing
 from graphbed.storage import layout
 from graphbed.storage.condemned import condemned_sequences
-from graphbed.storage.manifest import manifest_sequences, newest_manifest, read_manifest
+from graphbed.storage.manifest import manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.pins import Pin, names_by_sequence, read_pins
 from graphbed.storage.retention import Retention, Told
@@ -84,11 +84,9 @@ class Surveyor:
         memory.first_seen = decision.first_seen
         return Survey(generation=in_use.generation, objects=objects, decision=decision)
 
-    def needed_now(self, job: str, survey: Survey) -> frozenset[str] | None:
-        """Keys that pins of this moment need; None: the job lives on in another generation, and nothing may go."""
-        newest = newest_manifest(self._store, job)
-        if newest is None or newest[0].generation != survey.generation:
-            return None
+    def needed_now(self, job: str, survey: Survey) -> frozenset[str]:
+        """Keys that pins of this moment need. Raises GenerationOld if the job lives on in another generation."""
+        self._jobs.confirm(job, survey.generation)
         memory = self._memories[job]
         sequences = {pin.document.sequence for pin in read_pins(self._store, job)}
         return frozenset[str]().union(*(self._told(job, memory, sequence).named for sequence in sequences))
@@ -99,7 +97,7 @@ class Surveyor:
             return memory.told[sequence]
         try:
             return Told.by(read_manifest(self._store, job, sequence)[0])
-        except ObjectCorrupt as error:
+        except (ObjectCorrupt, ObjectMissing) as error:
             log.error("a manifest tells nothing", job=job, manifest=sequence, error=str(error))
             return Told.nothing(sequence)
 

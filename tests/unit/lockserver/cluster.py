@@ -43,8 +43,6 @@ def next_hex() -> str:
 class BookkeepingParameters:
     """A parameter server that keeps books of what it is told, and can be unreachable."""
 
-    store: ObjectStore | None = None
-    """Where compacted parameters are written; None: nowhere."""
     reachable: bool = True
     settled: list[tuple[Any, ...]] = field(default_factory=list)
     contents: dict[str, list[str]] = field(default_factory=dict)
