@@ -7,7 +7,7 @@ from typing import Self
 
 from graphbed.storage.retention import Retention, Told, reasons_to_keep
 from services.lockserver.lifecycle import is_recorded
-from services.lockserver.state import JobState, Status
+from services.lockserver.state import JobState
 
 GRACE_MANIFESTS = 2
 """So many manifests of the current generation must do without a version before it goes: one may be the last that a
@@ -35,7 +35,7 @@ class InUse:
             generation=state.header.generation,
             names=frozenset(receipt.key for receipt in (*receipts, *starts) if receipt is not None),
             leases=frozenset(state.leases),
-            ended=state.header.status is not Status.RUNNING and not state.leases and is_recorded(state),
+            ended=state.header.status.has_ended and not state.leases and is_recorded(state),
         )
 
 

@@ -46,7 +46,7 @@ class _Memory:
 
     told: dict[int, Told] = field(default_factory=dict)
     first_seen: Mapping[str, int] = field(default_factory=dict)
-    readers: LeaseWatch = field(default_factory=lambda: LeaseWatch(longest_step_seconds=LONGEST_STEP_SECONDS))
+    readers: LeaseWatch[int] = field(default_factory=lambda: LeaseWatch(longest_step_seconds=LONGEST_STEP_SECONDS))
 
 
 class Surveyor:
@@ -105,7 +105,7 @@ class Surveyor:
         """The pins without those of dead readers, which are removed."""
         by_key = {pin.key: pin for pin in pins}
         watched = [
-            Watched(lease_id=pin.key, renewals=pin.document.renewals, ttl_seconds=READER_SECONDS)
+            Watched(lease_id=pin.key, mark=pin.document.renewals, patience_seconds=READER_SECONDS)
             for pin in by_key.values()
             if pin.reader
         ]

@@ -126,7 +126,7 @@ def test_what_a_void_lease_stored_goes_two_manifests_later(cluster: Cluster):
         cluster.manifests.write(JOB)
         cluster.collector.tick()
         assert cluster.store.exists(orphan), "its lease lives"
-    cluster.coordinator.revoke_all(JOB)
+    cluster.operations.revoke_all(JOB)
     for expected in (True, True, False):
         work(cluster, 1)
         cluster.collector.tick()
