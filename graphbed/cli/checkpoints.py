@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphbed.cli.arguments import AsJson, JobFile
+from graphbed.cli.checkpoint_pins import list_checkpoints, pin, unpin
 from graphbed.cli.output import print_json
 from graphbed.config.load import load_job
 from graphbed.errors import FAILED, InputError
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 DAMAGES_SHOWN = 20
 
-checkpoints = typer.Typer(help="Check a job's checkpoints, or go back to one.", no_args_is_help=True)
+checkpoints = typer.Typer(help="List, keep and check a job's checkpoints, or go back to one.", no_args_is_help=True)
+checkpoints.command("list")(list_checkpoints)
+checkpoints.command()(pin)
+checkpoints.command()(unpin)
 
 
 @checkpoints.command()

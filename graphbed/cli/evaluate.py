@@ -8,7 +8,7 @@ import typer
 
 from graphbed.cli.arguments import AsJson, JobFile
 from graphbed.cli.output import print_json, progress_bar, table
-from graphbed.cli.trained import Trained
+from graphbed.cli.trained import open_trained
 from graphbed.clock import SystemClock
 from graphbed.errors import InputError
 
@@ -29,8 +29,7 @@ def evaluate(
     """Rank the true entity of both sides of every edge among all entities of its type."""
     from graphbed.evaluation.evaluate import evaluate as run_evaluation
 
-    trained = Trained.open(job, os.environ)
-    with progress_bar() as watch:
+    with open_trained(job, os.environ) as trained, progress_bar() as watch:
         evaluation = run_evaluation(
             trained.store,
             trained.checkpoint,

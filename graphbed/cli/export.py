@@ -8,7 +8,7 @@ import typer
 
 from graphbed.cli.arguments import AsJson, JobFile
 from graphbed.cli.output import print_json
-from graphbed.cli.trained import Trained
+from graphbed.cli.trained import open_trained
 
 
 def export(
@@ -20,8 +20,8 @@ def export(
     """Write names, embeddings and relation parameters; the folder appears complete or not at all."""
     from graphbed.export.export import export as run_export
 
-    trained = Trained.open(job, os.environ)
-    files = run_export(trained.store, trained.checkpoint, file_format, out)
+    with open_trained(job, os.environ) as trained:
+        files = run_export(trained.store, trained.checkpoint, file_format, out)
     if as_json:
         print_json({"format": file_format, "out": str(out), "files": [str(file.relative_to(out)) for file in files]})
         return

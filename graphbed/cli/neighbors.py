@@ -8,7 +8,7 @@ import typer
 
 from graphbed.cli.arguments import AsJson, JobFile
 from graphbed.cli.output import print_json, table
-from graphbed.cli.trained import Trained
+from graphbed.cli.trained import open_trained
 from graphbed.errors import InputError
 
 
@@ -36,10 +36,10 @@ def neighbors(
     from graphbed.evaluation.neighbors import completions, nearest
     from graphbed.evaluation.scoring import TrainedModel, other
 
-    trained = Trained.open(job, os.environ)
-    checkpoint = trained.checkpoint
-    names = EntityNames.load(trained.store, checkpoint.schema)
-    model = TrainedModel.from_checkpoint(checkpoint)
+    with open_trained(job, os.environ) as trained:
+        checkpoint = trained.checkpoint
+        names = EntityNames.load(trained.store, checkpoint.schema)
+        model = TrainedModel.from_checkpoint(checkpoint)
     if relation is None:
         kind, given = names.find(entity, entity_type)
         found = nearest(model, kind, given, k)

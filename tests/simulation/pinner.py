@@ -11,7 +11,7 @@ from tests.simulation.observer import Observer
 from tests.simulation.stores import Objects
 from tests.simulation.world import World
 
-PAUSE_SECONDS = (0.05, 0.5)
+PAUSE_SECONDS = (0.2, 3.0)
 HELD_SECONDS = (0.2, 8.0)
 RECENT = 4
 """One of so many newest manifests is pinned, many of them about to be condemned."""

@@ -1,0 +1,118 @@
+"""`graphbed checkpoints list|pin|unpin`: which checkpoints a job keeps and why, and keeping one on purpose."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphbed.cli.arguments import AsJson, JobFile
+from graphbed.cli.output import print_json, table
+from graphbed.clock import SystemClock
+from graphbed.config.load import load_job
+
+if TYPE_CHECKING:
+    from graphbed.config.job import JobConfig
+    from graphbed.storage.objects import ObjectStore
+
+
+def list_checkpoints(job: JobFile, as_json: AsJson = False) -> None:
+    """The checkpoints of a job, what each needs, and why it is kept."""
+    config, store = _open(job)
+    listed = describe(store, config)
+    if as_json:
+        print_json({"job": config.job, "checkpoints": listed})
+        return
+    rows = [
+        (
+            str(entry["sequence"]),
+            str(entry["generation"]),
+            str(entry["epoch"]),
+            entry["status"],
+            datetime.fromtimestamp(entry["written_at"], UTC).strftime("%Y-%m-%d %H:%M:%S"),
+            f"{entry['bytes']:,}",
+            ", ".join(entry["kept"]) or "-",
+        )
+        for entry in listed
+    ]
+    header = ("checkpoint", "generation", "epoch", "status", "written (UTC)", "bytes", "kept because")
+    typer.echo(table(header, rows) if rows else f"job {config.job} has no checkpoint")
+
+
+def pin(
+    job: JobFile,
+    sequence: Annotated[int | None, typer.Option(min=1, help="Number of the checkpoint; else the newest.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the pin; else it is called after the number.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a checkpoint whole until it is unpinned; answered when it is safe."""
+    from graphbed.storage.manifest import require_newest
+    from graphbed.storage.pins import pin_manifest
+
+    config, store = _open(job)
+    chosen = require_newest(store, config.job).sequence if sequence is None else sequence
+    called = name or f"checkpoint-{chosen}"
+    pin_manifest(store, config.job, chosen, called, written_at=SystemClock().wall())
+    if as_json:
+        print_json({"job": config.job, "checkpoint": chosen, "pin": called})
+    else:
+        typer.echo(f"checkpoint {chosen} of {config.job} is pinned as {called}")
+
+
+def unpin(
+    job: JobFile,
+    name: Annotated[str, typer.Argument(metavar="PIN", help="Name of the pin.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Remove a pin; what only it kept is collected."""
+    from graphbed.storage.pins import unpin as remove
+
+    config, store = _open(job)
+    sequence = remove(store, config.job, name)
+    if as_json:
+        print_json({"job": config.job, "checkpoint": sequence, "unpinned": name})
+    else:
+        typer.echo(f"checkpoint {sequence} of {config.job} is not pinned as {name} any more")
+
+
+def describe(store: "ObjectStore", config: "JobConfig") -> list[dict[str, Any]]:
+    """Each manifest that can be read, with what it needs and why it is kept; nothing is a reason for those given up."""
+    from graphbed.errors import ObjectCorrupt
+    from graphbed.storage.chain import named_objects
+    from graphbed.storage.condemned import condemned_sequences
+    from graphbed.storage.manifest import manifest_sequences, read_manifest
+    from graphbed.storage.pins import names_by_sequence, read_pins
+    from graphbed.storage.retention import Retention, completed_epochs, reasons_to_keep
+
+    manifests = []
+    for sequence in manifest_sequences(store, config.job):
+        try:
+            manifests.append(read_manifest(store, config.job, sequence)[0])
+        except ObjectCorrupt as error:
+            typer.echo(f"graphbed: {error}", err=True)
+    condemned = condemned_sequences(store, config.job)
+    kept = reasons_to_keep(
+        ((told.sequence, completed_epochs(told)) for told in manifests if told.sequence not in condemned),
+        Retention(keep_last=config.checkpoint.keep_last, keep_every=config.checkpoint.keep_every),
+        names_by_sequence(read_pins(store, config.job)),
+    )
+    return [
+        {
+            "sequence": told.sequence,
+            "generation": told.generation,
+            "epoch": completed_epochs(told),
+            "status": "condemned" if told.sequence in condemned else told.status,
+            "written_at": told.written_at,
+            "bytes": sum(version.size for version in named_objects(told)),
+            "kept": kept.get(told.sequence, []),
+        }
+        for told in manifests
+    ]
+
+
+def _open(job: Path) -> "tuple[JobConfig, ObjectStore]":
+    from graphbed.storage.address import open_store
+
+    config = load_job(job)
+    return config, open_store(config.store, os.environ)
