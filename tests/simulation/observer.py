@@ -158,7 +158,9 @@ class Observer:
             return
         self.deleted += 1
         newest, _ = read_manifest(self._objects, job, manifest_sequences(self._objects, job)[-1])
-        assert all(key != needed.key for needed in named_objects(newest)), f"{key} goes, which the newest manifest needs"
+        assert all(key != needed.key for needed in named_objects(newest)), (
+            f"{key} goes, which the newest manifest needs"
+        )
         if self._state is None or self._state.header.manifest_sequence < newest.sequence:
             return  # nobody goes on from a state that is older than a manifest
         assert all(key != receipt.key for receipt in self._state.pointers.values()), f"{key} goes, which is current"

@@ -13,7 +13,7 @@ from tests.simulation.world import Crashed, World
 
 A = TypeVar("A")
 
-RARE = {"acquire": 3, "commit": 10, "release": 20, "expire": 12, "submit": 12, "manifest": 16, "collect": 4, "start": 4}
+RARE = {"commit": 4, "release": 12, "expire": 12, "submit": 12, "manifest": 4, "collect": 4, "start": 4}
 """Requests that change something so seldom that faults must come more often to meet them: by these factors."""
 
 MAX_OVERTAKING = 2
