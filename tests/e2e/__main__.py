@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from docker.errors import DockerException
+
 from tests.e2e import record
 from tests.e2e.cluster import LONG_RUNNING, ROOT, Cluster
 from tests.e2e.job import WatchedJob
@@ -26,11 +28,14 @@ FIRST_COMMIT_SECONDS = 60.0
 
 
 def main() -> int:
-    """0: the cluster kept its promises; 1: it did not, and the containers' logs are in runs/e2e."""
+    """0: the cluster kept its promises; 1: it did not, and the containers' logs are in runs/e2e; 2: not root."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, help="train for fewer epochs; no MRR is asked for, no record is written")
     parser.add_argument("--seed", type=int, default=1, help="of the order of the faults and of who they befall")
     arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.stderr.write("the story kills processes of containers: run it as root\n")
+        return 2
     shutil.rmtree(FOLDER, ignore_errors=True)
     history = FOLDER / "history"
     history.mkdir(parents=True)
@@ -147,4 +152,7 @@ class _Log:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except DockerException as error:
+        sys.exit(f"{error}: `make e2e-images` starts an engine and builds the images")
