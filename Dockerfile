@@ -11,7 +11,7 @@
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG BUILD_IMAGE=${PYTHON_IMAGE}
 
-# ---------------------------------------------------------------- the wheel, and what it needs
+# ---------------------------------------------------------------- the libraries of each service
 FROM ${BUILD_IMAGE} AS common
 ARG PIP_FLAGS=
 ARG EXTRAS=
@@ -22,32 +22,38 @@ COPY pyproject.toml constraints.txt deploy/requirements.py deploy/install.sh ./
 # hadolint ignore=SC2086
 RUN python -m venv --without-pip /opt/graphbed && sh install.sh ${EXTRAS}
 
-FROM common AS wheel
+FROM common AS lockserver-libraries
+ARG PIP_FLAGS=
+RUN sh install.sh lockserver
+
+FROM common AS partitionserver-libraries
+ARG PIP_FLAGS=
+RUN sh install.sh partitionserver
+
+FROM common AS paramserver-libraries
+ARG PIP_FLAGS=
+RUN sh install.sh paramserver
+
+# torch, numba, SciPy: the trainer and the command line
+FROM common AS trainer-libraries
+ARG PIP_FLAGS=
+ARG TORCH_INDEX=
+# With an index of its own for torch, so that nothing else comes from there.
+# hadolint ignore=SC2086
+RUN python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} \
+       ${TORCH_INDEX:+--index-url ${TORCH_INDEX}} -c constraints.txt torch \
+    && sh install.sh trainer cli
+
+# ---------------------------------------------------------------- the project: the one layer that a change makes anew
+FROM common AS project
 ARG PIP_FLAGS=
 # hadolint ignore=SC2086
 RUN python -m pip install --quiet ${PIP_FLAGS} -c constraints.txt setuptools wheel
 COPY README.md ./
 COPY graphbed/ graphbed/
 COPY services/ services/
-RUN python -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir /dist .
-
-FROM common AS lockserver-files
-ARG PIP_FLAGS=
-RUN sh install.sh lockserver
-COPY --from=wheel /dist/ /dist/
-RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
-
-FROM common AS partitionserver-files
-ARG PIP_FLAGS=
-RUN sh install.sh partitionserver
-COPY --from=wheel /dist/ /dist/
-RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
-
-FROM common AS paramserver-files
-ARG PIP_FLAGS=
-RUN sh install.sh paramserver
-COPY --from=wheel /dist/ /dist/
-RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
+RUN python -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir /dist . \
+    && python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps --root /project /dist/*.whl
 
 # ---------------------------------------------------------------- what every image is
 FROM ${PYTHON_IMAGE} AS runtime
@@ -73,40 +79,32 @@ EXPOSE 9100
 
 # ---------------------------------------------------------------- the services
 FROM runtime AS lockserver
-COPY --from=lockserver-files /opt/graphbed /opt/graphbed
+COPY --from=lockserver-libraries /opt/graphbed /opt/graphbed
+COPY --from=project /project/opt/graphbed /opt/graphbed
 ENV GRAPHBED_LISTEN=0.0.0.0:7101
 EXPOSE 7101
 HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["python", "-m", "graphbed.rpc.healthcheck", "127.0.0.1:7101"]
 ENTRYPOINT ["python", "-m", "services.lockserver"]
 
 FROM runtime AS partitionserver
-COPY --from=partitionserver-files /opt/graphbed /opt/graphbed
+COPY --from=partitionserver-libraries /opt/graphbed /opt/graphbed
+COPY --from=project /project/opt/graphbed /opt/graphbed
 ENV GRAPHBED_LISTEN=0.0.0.0:7102
 EXPOSE 7102
 HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["python", "-m", "graphbed.rpc.healthcheck", "127.0.0.1:7102"]
 ENTRYPOINT ["python", "-m", "services.partitionserver"]
 
 FROM runtime AS paramserver
-COPY --from=paramserver-files /opt/graphbed /opt/graphbed
+COPY --from=paramserver-libraries /opt/graphbed /opt/graphbed
+COPY --from=project /project/opt/graphbed /opt/graphbed
 ENV GRAPHBED_LISTEN=0.0.0.0:7103
 EXPOSE 7103
 HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["python", "-m", "graphbed.rpc.healthcheck", "127.0.0.1:7103"]
 ENTRYPOINT ["python", "-m", "services.paramserver"]
 
-# ---------------------------------------------------------------- torch, numba, SciPy: the trainer and the command line
-FROM common AS trainer-files
-ARG PIP_FLAGS=
-ARG TORCH_INDEX=
-# With an index of its own for torch, so that nothing else comes from there.
-# hadolint ignore=SC2086
-RUN python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} \
-       ${TORCH_INDEX:+--index-url ${TORCH_INDEX}} -c constraints.txt torch \
-    && sh install.sh trainer cli
-COPY --from=wheel /dist/ /dist/
-RUN python -m pip --python /opt/graphbed/bin/python install --quiet --no-index --no-deps /dist/*.whl
-
 FROM runtime AS trainer
-COPY --from=trainer-files /opt/graphbed /opt/graphbed
+COPY --from=trainer-libraries /opt/graphbed /opt/graphbed
+COPY --from=project /project/opt/graphbed /opt/graphbed
 # The demonstration's kernel, compiled for the processor of whoever builds; on any other one it is compiled once, into
 # the volume that belongs on this folder.
 ENV GRAPHBED_KERNEL_CACHE=/var/cache/graphbed/kernels
