@@ -20,6 +20,7 @@ from graphbed.evaluation.evaluate import evaluate
 from graphbed.ingest.run import ingest
 from graphbed.model.checkpoint import Checkpoint
 from graphbed.storage.address import open_store
+from graphbed.storage.evaluation_file import write_evaluation
 from graphbed.v1 import lockserver_pb2
 
 LOOK_SECONDS = 1.0
@@ -52,6 +53,7 @@ def main() -> int:
         console.print("evaluating")
         checkpoint = Checkpoint.read(store, config.job)
         result = evaluate(store, checkpoint, "test", filtered=True, per_relation=False, clock=SystemClock())
+        write_evaluation(store, config.job, result.to_record())
     except GraphbedError as error:
         sys.stderr.write(f"demo: {error}\n")
         return 1

@@ -10,7 +10,7 @@ from graphbed.cli.arguments import AsJson, JobFile
 from graphbed.cli.output import print_json, progress_bar, table
 from graphbed.cli.trained import open_trained
 from graphbed.clock import SystemClock
-from graphbed.errors import InputError
+from graphbed.errors import InputError, StoreDenied, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from graphbed.evaluation.metrics import Evaluation, RankMetrics
@@ -39,12 +39,23 @@ def evaluate(
             clock=SystemClock(),
             watch=lambda done, total: watch("ranking", done, total),
         )
+    _keep(trained, evaluation)
     if output is not None:
         write_document(evaluation, output)
     if as_json:
         print_json(evaluation.to_document())
     else:
         typer.echo(render(evaluation))
+
+
+def _keep(trained: Trained, evaluation: "Evaluation") -> None:
+    """Leave the result beside the checkpoints, where dashboards find it; a store that takes nothing is no failure."""
+    from graphbed.storage.evaluation_file import write_evaluation
+
+    try:
+        write_evaluation(trained.store, trained.checkpoint.config.job, evaluation.to_record())
+    except (StoreDenied, StoreFull, StoreUnavailable) as error:
+        typer.echo(f"graphbed: the result is not kept in the store: {error}", err=True)
 
 
 def render(evaluation: "Evaluation") -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphbed.evaluation.scoring import Side
+from graphbed.storage.evaluation_file import EvaluationRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,20 @@ class Evaluation:
     per_relation: Sequence[RelationMetrics] | None
     protocol: Protocol
     seconds: float
+
+    def to_record(self) -> EvaluationRecord:
+        """What is kept beside the checkpoints."""
+        both = self.both
+        return EvaluationRecord(
+            checkpoint=self.protocol.checkpoint,
+            split=self.protocol.split,
+            mrr=both.mrr,
+            mean_rank=both.mean_rank,
+            hits_at_1=both.hits_at_1,
+            hits_at_3=both.hits_at_3,
+            hits_at_10=both.hits_at_10,
+            protocol=asdict(self.protocol),
+        )
 
     def to_document(self) -> dict[str, Any]:
         """JSON: the averages over both sides at the top, everything else below its name."""

@@ -82,6 +82,16 @@ def parameter_base(job: str, manifest_sequence: int, nonce: str) -> str:
     return f"jobs/{check_name(job)}/parameters/{manifest_sequence:012d}-{check_name(nonce)}.safetensors"
 
 
+def evaluations(job: str) -> str:
+    """Prefix of the job's evaluations."""
+    return f"jobs/{check_name(job)}/evaluations/"
+
+
+def evaluation(job: str, split: str) -> str:
+    """What the newest evaluation on `split` came to; replaced by the next."""
+    return f"{evaluations(job)}{check_name(split)}.json"
+
+
 def manifests(job: str) -> str:
     """Prefix of the job's manifests."""
     return f"jobs/{check_name(job)}/checkpoints/"

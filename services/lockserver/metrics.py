@@ -67,6 +67,18 @@ class LockServerMetrics:
         self.progress = gauge("progress_ratio", "Edges trained, of those of all epochs, 0 to 1.")
         self.eta = gauge("eta_seconds", "Time to the job's end at the pace of the last minutes; NaN: not known.")
         self.loss = gauge("loss", "Loss per edge of what is committed of the newest epoch; NaN: nothing yet.")
+        self.evaluation_mrr = Gauge(
+            f"{_PREFIX}_evaluation_mrr",
+            "MRR of the newest evaluation by split, as `graphbed eval` kept it.",
+            ["job_name", "split"],
+            registry=registry,
+        )
+        self.evaluation_hits = Gauge(
+            f"{_PREFIX}_evaluation_hits_ratio",
+            "Share of ranks of at most k, of the newest evaluation by split.",
+            ["job_name", "split", "k"],
+            registry=registry,
+        )
         self.manifest_age = gauge("manifest_age_seconds", "Time since the newest manifest was seen first.")
         self.manifest_interval = gauge("manifest_interval_seconds", "Time between manifests that the job asks for.")
         self.unrecorded = gauge("commits_unrecorded", "Commits that no manifest tells of yet.")

@@ -13,7 +13,7 @@ from graphbed.rpc.server import RunningServer, start_server
 from graphbed.storage.measured import MeasuredStore, ObjectStoreMetrics
 from graphbed.storage.objects import ObjectStore
 from graphbed.v1 import lockserver_pb2, lockserver_pb2_grpc
-from services.lockserver import fitness
+from services.lockserver import evaluations, fitness
 from services.lockserver.collector import Collector
 from services.lockserver.coordinator import Coordinator
 from services.lockserver.housekeeper import Expiry, Repeater
@@ -139,6 +139,8 @@ def start_lockserver(
     ]
     watch = fitness.Fitness(jobs=jobs, set_serving=running.set_serving)
     repeaters.append(Repeater("fitness", watch.tick, period_seconds=fitness.PERIOD_SECONDS, clock=clock))
+    shown = evaluations.Evaluations(jobs=jobs, store=store, metrics=metrics)
+    repeaters.append(Repeater("evaluations", shown.tick, period_seconds=evaluations.PERIOD_SECONDS, clock=clock))
     repeaters.append(Repeater("observing", observer.tick, period_seconds=PERIOD_SECONDS, clock=clock))
     for repeater in repeaters:
         repeater.start()

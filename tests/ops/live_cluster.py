@@ -17,12 +17,17 @@ import yaml
 from graphbed.clients.lockserver import LockServerClient
 from graphbed.config.load import dump_job
 from graphbed.storage.address import open_store
+from graphbed.storage.evaluation_file import EvaluationRecord, write_evaluation
 from tests.fixtures.graphs import codex_job, ingest_quietly, store_url
 from tests.fixtures.processes import ServiceProcess, clean_environment
 from tests.ops.prometheus_tools import program
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules"
 JOB = "codex"
+EVALUATION = EvaluationRecord(
+    checkpoint=1, split="valid", mrr=0.3, mean_rank=70.0, hits_at_1=0.2, hits_at_3=0.3, hits_at_10=0.5, protocol={}
+)
+"""As an earlier `graphbed eval` left it."""
 
 
 class Prometheus:
@@ -71,7 +76,9 @@ class Cluster:
         config = codex_job(
             store, job=JOB, num_epochs=1000, lease={"ttl_seconds": 10.0}, checkpoint={"interval_seconds": 5.0}
         )
-        ingest_quietly(config, open_store(store, self._environment))
+        opened = open_store(store, self._environment)
+        ingest_quietly(config, opened)
+        write_evaluation(opened, config.job, EVALUATION)
         self.partitionserver = self.start("partitionserver")
         self.paramserver = self.start("paramserver")
         self.lockserver = self.start(

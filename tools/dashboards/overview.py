@@ -26,6 +26,14 @@ OVERVIEW = Dashboard(
             queries={"{{job_name}}": of_job("loss")},
             description="Of what is committed of the newest epoch; it starts anew with each epoch.",
         ),
+        Panel(
+            title="Quality",
+            queries={
+                "{{job_name}}: MRR, {{split}}": of_job("evaluation_mrr", "split"),
+                "{{job_name}}: Hits@{{k}}, {{split}}": of_job("evaluation_hits_ratio", "split", "k"),
+            },
+            description="Of the newest `graphbed eval`; no point before the first.",
+        ),
         Panel(title="Time left", queries={"{{job_name}}": of_job("eta_seconds")}, unit="s"),
         Panel(
             title="Work",

@@ -6,9 +6,9 @@ Gauges of jobs are the same in every lock server, so they are joined by `max`; c
 EDGES = "graphbed_trainer_edges_total"
 
 
-def of_job(name: str) -> str:
-    """A gauge of the chosen jobs."""
-    return f'max by (job_name) (graphbed_lockserver_{name}{{job_name=~"$job_name"}})'
+def of_job(name: str, *labels: str) -> str:
+    """A gauge of the chosen jobs, by some more labels."""
+    return f'max by ({", ".join(["job_name", *labels])}) (graphbed_lockserver_{name}{{job_name=~"$job_name"}})'
 
 
 def rate(name: str, *labels: str, where: str = "") -> str:
