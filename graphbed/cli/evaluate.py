@@ -8,7 +8,7 @@ import typer
 
 from graphbed.cli.arguments import AsJson, JobFile
 from graphbed.cli.output import print_json, progress_bar, table
-from graphbed.cli.trained import open_trained
+from graphbed.cli.trained import Trained, open_trained
 from graphbed.clock import SystemClock
 from graphbed.errors import InputError, StoreDenied, StoreFull, StoreUnavailable
 
