@@ -278,4 +278,10 @@ CASES = (
         not_yet="4m",
         quiet={"graphbed_partitionserver_versions_refused_total": "0x60"},
     ),
+    AlertCase(
+        alert="GraphbedCollectionsFailing",
+        fires={"graphbed_lockserver_collection_failures_total": "0+1x60"},
+        not_yet="2m",
+        quiet={"graphbed_lockserver_collection_failures_total": "0x5 1x60"},
+    ),
 )

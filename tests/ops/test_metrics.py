@@ -9,12 +9,14 @@ CLOSED_LABELS = {
     "grpc_code",
     "grpc_method",
     "grpc_service",
-    "job_name",  # the one that users choose; they have few jobs
+    "job_name",
+    "k",
     "kind",
     "op",
     "outcome",
     "phase",
     "reason",
+    "split",
     "status",
     "tier",
 }

@@ -80,5 +80,25 @@ STORAGE = Dashboard(
             unit="percentunit",
             width=12,
         ),
+        Panel(
+            title="Bytes of jobs in the object store",
+            queries={"{{job_name}} {{kind}}": "max by (job_name, kind) (graphbed_lockserver_objects_bytes)"},
+            description="As the last collection found them: live, kept for older checkpoints, or garbage.",
+            unit="bytes",
+            stacked=True,
+        ),
+        Panel(
+            title="Garbage collected",
+            queries={"bytes": rate("graphbed_lockserver_collected_bytes_total")},
+            unit="Bps",
+        ),
+        Panel(
+            title="Collections",
+            queries={
+                "objects deleted": rate("graphbed_lockserver_collected_objects_total"),
+                "collections failed": rate("graphbed_lockserver_collection_failures_total"),
+            },
+            unit="cps",
+        ),
     ),
 )
