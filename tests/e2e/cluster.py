@@ -89,10 +89,9 @@ class Cluster:
         time.sleep(seconds)
         bridge.connect(container, aliases=network["Aliases"])
 
-    def slow_down(self, service: str, cores: float) -> None:
-        """Give each of the service's containers so many cores from now on; it keeps them over a restart."""
-        for container in self.containers(service):
-            container.update(cpu_period=100_000, cpu_quota=round(cores * 100_000))
+    def give_cores(self, container: Container, cores: float) -> None:
+        """So many cores from now on; it keeps them over a restart."""
+        container.update(cpu_period=100_000, cpu_quota=round(cores * 100_000))
 
     def exit_codes(self, since: float) -> dict[str, list[int]]:
         """The codes with which containers ended since then, by service, as the engine's events tell."""

@@ -27,9 +27,8 @@ class Fault:
     def __str__(self) -> str:
         return f"{self.service} {self.kind}" + (f" for {self.seconds:.0f} s" if self.seconds else "")
 
-    def strike(self, cluster: Cluster, draw: random.Random) -> None:
-        """Do it to one of the service's containers; return when it is over."""
-        container: Container = draw.choice(cluster.containers(self.service))
+    def strike(self, cluster: Cluster, container: Container) -> None:
+        """Do it to this container of the service; return when it is over."""
         match self.kind:
             case "killed":
                 cluster.kill(container)

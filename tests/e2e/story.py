@@ -26,10 +26,8 @@ COMMIT_SECONDS = LEASE_SECONDS + 90.0
 JOB_SECONDS = 1800.0
 """From the last fault to the end of the job."""
 CLEAN_EXIT = 0
-CORES = 1.0
-"""What each trainer gets."""
-SLOW_CORES = 0.3
-"""What all trainers get together while the job is ahead of the faults."""
+CORES, SLOW_CORES = 1.0, 0.05
+"""What a trainer gets, and what it gets while the job is ahead of the faults: enough for its health check."""
 RESULT = re.compile(r"filtered test MRR ([0-9.]+), Hits@10 ([0-9.]+)")
 
 
@@ -79,10 +77,13 @@ class Story:
     def _strike(self, faults: list[Fault]) -> None:
         """One fault after the other, each on a job that runs; after each the cluster heals and the job goes on."""
         for fault in faults:
-            self._pace(hurry=fault.service == "trainer" and fault.kind == "killed")
+            self._pace()
             before = self.job.commits
             assert not self.job.ended, f"the job ended before {fault}: it was too short to meet every fault"
-            fault.strike(self.cluster, self.draw)
+            struck = self.draw.choice(self.cluster.containers(fault.service))
+            if fault.service == "trainer" and fault.kind == "killed":
+                self.cluster.give_cores(struck, CORES)  # it has to start again
+            fault.strike(self.cluster, struck)
             over = time.monotonic()
             self._wait_until_healthy()
             healthy = time.monotonic() - over
@@ -135,7 +136,8 @@ class Story:
         )
 
     def _finish(self) -> None:
-        self.cluster.slow_down("trainer", CORES)
+        for trainer in self.cluster.containers("trainer"):
+            self.cluster.give_cores(trainer, CORES)
         wait_until(lambda: self.job.ended, seconds=JOB_SECONDS, what=lambda: f"{self.job.commits} leases committed")
         demo = self.cluster.containers("demo")[0]
         assert demo.wait(timeout=300)["StatusCode"] == CLEAN_EXIT, demo.logs().decode()
@@ -155,11 +157,11 @@ class Story:
         self.figures |= {"commits": len(commits), "history_lines": len(evidence.lines)}
         self.tell(f"{len(commits)} commits, {len(evidence.lines):,} lines of history: every invariant holds")
 
-    def _pace(self, *, hurry: bool = False) -> None:
-        """The job must not end before every fault has struck; a trainer that has to start again needs its core."""
+    def _pace(self) -> None:
+        """The job must not end before every fault has struck."""
         ahead = self.job.share > (len(self.figures["faults"]) + 1) / (self.num_faults + 2)
-        slow = SLOW_CORES / len(self.cluster.containers("trainer"))
-        self.cluster.slow_down("trainer", slow if ahead and not hurry else CORES)
+        for trainer in self.cluster.containers("trainer"):
+            self.cluster.give_cores(trainer, SLOW_CORES if ahead else CORES)
 
     def _wait_until_healthy(self) -> None:
         wait_until(
