@@ -70,7 +70,6 @@ class Story:
         self._wait_for_commit(0, HEALTHY_SECONDS)
         self.figures["up_to_first_commit_seconds"] = round(time.monotonic() - began, 1)
         self.tell(f"up; first lease committed after {self.figures['up_to_first_commit_seconds']} s")
-        self._pace()
         self._wait_until_healthy()
         self.figures["up_to_healthy_seconds"] = round(time.monotonic() - began, 1)
 
@@ -98,6 +97,7 @@ class Story:
     def _scale(self, trainers: int) -> None:
         """Compose adds or removes trainers; those that stay all get leases, those that go end by themselves."""
         since = time.time()
+        self._give_trainers(CORES)  # to end in time takes some
         self.cluster.up(trainers=trainers)
         self._wait_until_healthy()
         self._pace()
@@ -120,6 +120,7 @@ class Story:
     def _stop_and_start(self, *, trainers: int) -> None:
         """Everything down in mid-job; the volumes stay."""
         before, since = self.job.commits, time.time()
+        self._give_trainers(CORES)
         began = time.monotonic()
         self.cluster.down(volumes=False)
         self.figures["down_seconds"] = round(time.monotonic() - began, 1)
@@ -128,7 +129,6 @@ class Story:
         self.cluster.up(trainers=trainers)
         self._wait_for_commit(before, COMMIT_SECONDS)
         self.figures["up_again_to_commit_seconds"] = round(time.monotonic() - began, 1)
-        self._pace()
         self._wait_until_healthy()
         self.tell(
             f"down in {self.figures['down_seconds']} s and up again: the job went on "
@@ -136,8 +136,7 @@ class Story:
         )
 
     def _finish(self) -> None:
-        for trainer in self.cluster.containers("trainer"):
-            self.cluster.give_cores(trainer, CORES)
+        self._give_trainers(CORES)
         wait_until(lambda: self.job.ended, seconds=JOB_SECONDS, what=lambda: f"{self.job.commits} leases committed")
         demo = self.cluster.containers("demo")[0]
         assert demo.wait(timeout=300)["StatusCode"] == CLEAN_EXIT, demo.logs().decode()
@@ -160,8 +159,11 @@ class Story:
     def _pace(self) -> None:
         """The job must not end before every fault has struck."""
         ahead = self.job.share > (len(self.figures["faults"]) + 1) / (self.num_faults + 2)
+        self._give_trainers(SLOW_CORES if ahead else CORES)
+
+    def _give_trainers(self, cores: float) -> None:
         for trainer in self.cluster.containers("trainer"):
-            self.cluster.give_cores(trainer, SLOW_CORES if ahead else CORES)
+            self.cluster.give_cores(trainer, cores)
 
     def _wait_until_healthy(self) -> None:
         wait_until(
