@@ -97,30 +97,6 @@ MUTANTS = (
         new="pointers={},",
     ),
     Mutant(
-        name="garbage is collected without waiting for manifests",
-        file="services/lockserver/garbage.py",
-        old="GRACE_MANIFESTS = 2",
-        new="GRACE_MANIFESTS = 0",
-    ),
-    Mutant(
-        name="garbage collection does not look at pins again before it deletes",
-        file="services/lockserver/collector.py",
-        old="going = [key for key in batch if key not in needed]",
-        new="going = list(batch)",
-    ),
-    Mutant(
-        name="garbage is deleted before manifests are marked as condemned",
-        file="services/lockserver/collector.py",
-        old="            condemn(self._store, job, sequence)",
-        new="            pass",
-    ),
-    Mutant(
-        name="a pin is answered without looking for the mark of its manifest",
-        file="graphbed/storage/pins.py",
-        old="if is_condemned(store, job, sequence) and not _is_accepted",
-        new="if False and not _is_accepted",
-    ),
-    Mutant(
         name="what live leases have stored is garbage",
         file="services/lockserver/garbage.py",
         old="or key in in_use.names or _lease_of(key) in in_use.leases",
@@ -191,7 +167,8 @@ def found_by(mutant: Mutant, *, seeds: int, steps: int) -> tuple[str, float]:
             check=False,
         )
         said = [line for line in done.stderr.splitlines() if "Error" in line] or ["ended with an error"]
-        return said[-1] if done.returncode else "", time.monotonic() - started
+        # Cells that no history filled are no find, although they make it end with an error as well.
+        return said[-1] if "Traceback" in done.stderr else "", time.monotonic() - started
 
 
 def main() -> None:

@@ -227,7 +227,12 @@ class Meddling(DirectoryStore):
         super().delete_many(keys)
 
 
-@pytest.mark.parametrize("moment", [("create", "condemned"), ("create", "pins"), ("exists", "condemned")])
+MOMENTS = [("create", "condemned"), ("delete", "partitions"), ("create", "pins"), ("exists", "condemned")]
+"""Of a collection that a pin overtakes: before marks, before deletions; of a pin that a collection overtakes:
+before it is visible, and before it looks for marks."""
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_pin_and_a_collection_at_once_never_both_get_their_way(tmp_path: Path, moment: tuple[str, str]):
     """Whatever overtakes whatever: a pin that was answered is of a whole manifest."""
     store = Meddling(tmp_path, verb=moment[0], word=moment[1])
@@ -242,7 +247,7 @@ def test_a_pin_and_a_collection_at_once_never_both_get_their_way(tmp_path: Path,
         except CheckpointIncomplete as error:
             answers.append(error)
 
-    if moment == ("create", "condemned"):
+    if moment in MOMENTS[:2]:
         store.meddle = pin
         cluster.collector.tick()
     else:
