@@ -29,8 +29,10 @@ def newest_pinned(
     try:
         manifest = _pin_newest(store, job, reader_id)
     except (StoreDenied, StoreFull) as error:
+        # Keys that may not even read are the error of this call.
+        newest = require_newest(store, job)
         unprotected(error)
-        yield require_newest(store, job)
+        yield newest
         return
     done = threading.Event()
     arguments = (store, job, reader_id, manifest.sequence, clock, done)
