@@ -21,7 +21,7 @@ T = TypeVar("T")
 pytestmark = pytest.mark.timeout(240)
 
 # Leases of some seconds each on one core, to hit their middle; renewals that come late on a busy machine end none.
-SLOW = {"dimension": 128, "num_uniform_negs": 1500, "num_epochs": 1, "lease": {"ttl_seconds": 4.0}}
+SLOW = {"dimension": 256, "num_uniform_negs": 10_000, "num_epochs": 1, "lease": {"ttl_seconds": 4.0}}
 
 
 def wait_for(look: Callable[[], T | None], *, seconds: float, what: str) -> T:

@@ -52,8 +52,8 @@ def test_an_interrupted_run_keeps_its_commits_and_the_next_one_goes_on(tmp_path:
 
     interrupted_at = time.monotonic()
     first.send_signal(signal.SIGINT)
-    _, words = first.communicate(timeout=60)
-    assert time.monotonic() - interrupted_at < 30
+    _, words = first.communicate(timeout=90)
+    assert time.monotonic() - interrupted_at < 60
     assert first.returncode == 130
     assert "Traceback" not in words
     kept = newest_manifest(store, config.job)
