@@ -30,6 +30,7 @@ from graphbed.model.warm import warm_up
 from graphbed.storage.address import open_store
 from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore
+from graphbed.whole_file import whole_file
 
 DATASET = "fb15k-237"
 ENTITY_TYPE = "entity"
@@ -150,6 +151,5 @@ def _neighbors_of_the_famous(store: ObjectStore, checkpoint: Checkpoint) -> list
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(document, indent=1) + "\n")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(document, indent=1) + "\n")

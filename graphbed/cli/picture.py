@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from graphbed.whole_file import whole_file
+
 Points = Sequence[tuple[int, float]]
 """(epoch, value)"""
 
@@ -25,7 +27,6 @@ def draw_run(loss: Points, mrr: Points, *, title: str, path: Path) -> None:
     left.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
     left.set_title(title)
     figure.tight_layout()
-    unfinished = path.with_suffix(".unfinished.png")
-    figure.savefig(unfinished)
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished)
     pyplot.close(figure)

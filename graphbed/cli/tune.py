@@ -10,6 +10,7 @@ import yaml
 from graphbed.cli.arguments import AsJson, JobFile
 from graphbed.cli.output import print_json, progress_bar, table
 from graphbed.config.load import load_job
+from graphbed.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,9 +68,8 @@ def tune(
 def _write_best(config: "JobConfig", setting: "Setting", path: Path) -> None:
     """The whole job with the best values, its paths made absolute; complete or not there."""
     document: dict[str, Any] = {**config.model_dump(mode="json", exclude_defaults=True), **setting}
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
 def _document(core: "CoreGraph", scores: "Sequence[Score]", best: "Score", out: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The life of a server process: start, serve, stop gracefully on SIGTERM."""
 
-import os
 import signal
 import sys
 import threading
@@ -12,6 +11,7 @@ from typing import Protocol
 from graphbed import history, logs
 from graphbed.errors import GraphbedError
 from graphbed.rpc import environment
+from graphbed.whole_file import whole_file
 
 log = logs.get_logger("graphbed.rpc")
 
@@ -68,6 +68,5 @@ def run_process(start: Callable[[], Stoppable], *, environ: Mapping[str, str], s
 
 def write_addresses(path: Path, server: Stoppable) -> None:
     """Write the gRPC address and, on the second line, the metrics address (or nothing); atomic."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(f"{server.address}\n{server.metrics_address or ''}\n", encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(f"{server.address}\n{server.metrics_address or ''}\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from graphbed.evaluation.names import EntityNames
 from graphbed.graph.schema import GraphSchema
 from graphbed.storage.objects import ObjectStore
 from graphbed.tuning.subset import Flags, Ids, core_of_size
+from graphbed.whole_file import whole_file
 
 # Shapes: E edges of a split, R relations, V entities of all types.
 
@@ -84,10 +85,9 @@ def _write(path: Path, schema: GraphSchema, names: EntityNames, edges: SplitEdge
             "rhs": _names(schema, names, "rhs", edges.rhs[kept_E], relation_E),
         }
     )
-    unfinished = path.with_suffix(".unfinished")
     options = pacsv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
-    pacsv.write_csv(table, unfinished, write_options=options)
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        pacsv.write_csv(table, unfinished, write_options=options)
 
 
 def _names(schema: GraphSchema, names: EntityNames, side: str, entity_E: Ids, relation_E: Any) -> Any:

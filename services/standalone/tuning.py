@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,9 +15,11 @@ from graphbed.ingest.run import ingest
 from graphbed.model.checkpoint import Checkpoint
 from graphbed.storage.address import open_store
 from graphbed.storage.graph_document import read_graph
+from graphbed.storage.objects import ObjectStore
 from graphbed.tuning.core_graph import CoreGraph, write_core
 from graphbed.tuning.halving import Rung, survivors
 from graphbed.tuning.space import Setting, with_setting
+from graphbed.whole_file import whole_file
 from services.standalone.run import train
 from services.standalone.trainers import TrainersFailed
 
@@ -75,6 +76,9 @@ def tune(
     schema = read_graph(store, config.graph)
     record = _open(folder / "tuning.json", _question(config, settings, plan, split, core_edges))
     core = write_core(config, store, schema, folder / "core", split=split, most_edges=core_edges)
+    trial_jobs = [_trial_job(job, core, folder, trial=trial) for trial, job in enumerate(jobs)]
+    trial_store = open_store(trial_jobs[0].store, environ)
+    ingest(trial_jobs[0], trial_store, lambda *_: None)
     total, done = sum(rung.trials for rung in plan), 0
     chosen = list(range(len(settings)))
     for place, rung in enumerate(plan):
@@ -83,8 +87,8 @@ def tune(
             watch(f"round {place + 1} of {len(plan)}, {rung.epochs} epochs", done, total)
             score = next((s for s in record.scores if (s.trial, s.rung) == (trial, place)), None)
             if score is None:
-                job = _trial_job(jobs[trial], core, folder, trial=trial, epochs=rung.epochs)
-                mrr, seconds, failure = _run(job, split, trainers=trainers, environ=environ)
+                job = trial_jobs[trial].model_copy(update={"num_epochs": rung.epochs})
+                mrr, seconds, failure = _run(job, trial_store, split, trainers=trainers, environ=environ)
                 score = Score(
                     trial=trial,
                     setting=dict(settings[trial]),
@@ -113,8 +117,8 @@ def best_of(scores: Sequence[Score]) -> Score:
     return max(finite, key=lambda score: (score.mrr or 0.0, -score.trial))
 
 
-def _trial_job(job: JobConfig, core: CoreGraph, folder: Path, *, trial: int, epochs: int) -> JobConfig:
-    """The job of one trial: uncut, on the core, in the store of the tuning. More epochs later continue it."""
+def _trial_job(job: JobConfig, core: CoreGraph, folder: Path, *, trial: int) -> JobConfig:
+    """The job of one trial: uncut, on the core, in the store of the tuning. Each rung continues it to more epochs."""
     entities = {name: entity.model_copy(update={"num_partitions": 1}) for name, entity in job.entities.items()}
     return job.model_copy(
         update={
@@ -124,15 +128,14 @@ def _trial_job(job: JobConfig, core: CoreGraph, folder: Path, *, trial: int, epo
             "edges": core.files,
             "entities": entities,
             "num_groups": None,
-            "num_epochs": epochs,
         }
     )
 
 
-def _run(job: JobConfig, split: str, *, trainers: int, environ: Mapping[str, str]) -> tuple[float | None, float, str]:
+def _run(
+    job: JobConfig, store: ObjectStore, split: str, *, trainers: int, environ: Mapping[str, str]
+) -> tuple[float | None, float, str]:
     """Validation MRR, seconds of training, and why it failed; a learning rate that is too high is such an answer."""
-    store = open_store(job.store, environ)
-    ingest(job, store, lambda *_: None)
     try:
         training = train(job, trainers=trainers, environ=environ, watch=lambda _: None)
     except TrainersFailed as error:
@@ -169,6 +172,5 @@ def _open(path: Path, question: str) -> Record:
 
 
 def _write(path: Path, record: Record) -> None:
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(record.model_dump_json(indent=1) + "\n")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(record.model_dump_json(indent=1) + "\n")
