@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from graphbed.clock import SystemClock
+from graphbed.config.job import JobConfig
 from graphbed.config.load import load_job
 from graphbed.evaluation.evaluate import evaluate
 from graphbed.ingest.run import ingest
@@ -28,10 +29,10 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "examples.json"
 
 
-def run(name: str, seed: int) -> dict[str, object]:
-    """Train the example with `seed` in a store of its own and rank the test edges among all entities."""
+def run(name: str, example: JobConfig) -> dict[str, object]:
+    """Train the example in a store of its own and rank the test edges among all entities."""
     with tempfile.TemporaryDirectory() as folder:
-        config = load_job(ROOT / "examples" / f"{name}.yaml").model_copy(update={"store": folder, "seed": seed})
+        config = example.model_copy(update={"store": folder})
         store = open_store(folder, {})
         ingest(config, store, lambda *_: None)
         warm_up(config)
@@ -45,7 +46,7 @@ def run(name: str, seed: int) -> dict[str, object]:
         }
     return {
         "example": name,
-        "seed": seed,
+        "seed": config.seed,
         "mrr": round(splits["test"].mrr, 4),
         "hits_at_1": round(splits["test"].hits_at_1, 4),
         "hits_at_10": round(splits["test"].hits_at_10, 4),
@@ -62,6 +63,12 @@ def _processor_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
+def _runs() -> list[dict[str, object]]:
+    """What is on record now: another run of this script may have added to it."""
+    found: list[dict[str, object]] = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else []
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("examples", nargs="+")
@@ -70,15 +77,12 @@ def main() -> None:
     for name in arguments.examples:
         for seed in range(1, arguments.seeds + 1):
             config = load_job(ROOT / "examples" / f"{name}.yaml").model_copy(update={"seed": seed})
-            # Read anew each time: another run of this script may have added to it.
-            runs = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else []
-            if any((one["example"], one["config_sha256"]) == (name, config.digest()) for one in runs):
+            if any((one["example"], one["config_sha256"]) == (name, config.digest()) for one in _runs()):
                 continue
-            found = run(name, seed)
+            found = run(name, config)
             print(json.dumps(found), flush=True)
-            runs = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else []
             machine = f"{os.cpu_count()} cores, {platform.machine()}"
-            RESULTS.write_text(json.dumps({"machine": machine, "runs": [*runs, found]}, indent=1) + "\n")
+            RESULTS.write_text(json.dumps({"machine": machine, "runs": [*_runs(), found]}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

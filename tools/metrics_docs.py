@@ -28,7 +28,7 @@ Prometheus. When several lock servers run, each shows the same gauges of the job
 
 Beside these there are the `process_…` and `python_…` metrics of Prometheus' client library. The time to a job's end is
 `graphbed_lockserver_eta_seconds`; throughput is `sum(rate(graphbed_trainer_edges_total[1m]))`. The quality of a
-trained model is no metric: `graphbed eval` prints it.
+trained model is what `graphbed eval` found last.
 """
 SECTIONS: Sequence[tuple[str, Callable[[CollectorRegistry], object]]] = (
     ("Lock server", LockServerMetrics),

@@ -83,7 +83,7 @@ def describe(store: "ObjectStore", config: "JobConfig") -> list[dict[str, Any]]:
     from graphbed.storage.condemned import condemned_sequences
     from graphbed.storage.manifest import manifest_sequences, read_manifest
     from graphbed.storage.pins import names_by_sequence, read_pins
-    from graphbed.storage.retention import Retention, completed_epochs, reasons_to_keep
+    from graphbed.storage.retention import Retention, reasons_to_keep
 
     manifests = []
     for sequence in manifest_sequences(store, config.job):
@@ -93,7 +93,7 @@ def describe(store: "ObjectStore", config: "JobConfig") -> list[dict[str, Any]]:
             typer.echo(f"graphbed: {error}", err=True)
     condemned = condemned_sequences(store, config.job)
     kept = reasons_to_keep(
-        ((told.sequence, completed_epochs(told)) for told in manifests if told.sequence not in condemned),
+        ((told.sequence, told.completed_epochs) for told in manifests if told.sequence not in condemned),
         Retention(keep_last=config.checkpoint.keep_last, keep_every=config.checkpoint.keep_every),
         names_by_sequence(read_pins(store, config.job)),
     )
@@ -101,7 +101,7 @@ def describe(store: "ObjectStore", config: "JobConfig") -> list[dict[str, Any]]:
         {
             "sequence": told.sequence,
             "generation": told.generation,
-            "epoch": completed_epochs(told),
+            "epoch": told.completed_epochs,
             "status": "condemned" if told.sequence in condemned else told.status,
             "written_at": told.written_at,
             "bytes": sum(version.size for version in named_objects(told)),

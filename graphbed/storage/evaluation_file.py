@@ -2,17 +2,14 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from graphbed.errors import ObjectCorrupt
 from graphbed.storage import layout
+from graphbed.storage.document import Document
 from graphbed.storage.objects import ObjectStore
 
 
-class EvaluationRecord(BaseModel):
+class EvaluationRecord(Document):
     """The averages over both sides, and the protocol that made them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     checkpoint: int
     """Sequence number of the manifest."""
@@ -27,7 +24,7 @@ class EvaluationRecord(BaseModel):
 
 def write_evaluation(store: ObjectStore, job: str, record: EvaluationRecord) -> None:
     """Keep the record in place of an earlier one of that split. Raises what the store raises."""
-    store.put(layout.evaluation(job, record.split), record.model_dump_json(indent=1).encode())
+    store.put(layout.evaluation(job, record.split), record.to_json())
 
 
 def read_evaluations(store: ObjectStore, job: str) -> list[EvaluationRecord]:

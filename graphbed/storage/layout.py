@@ -49,11 +49,6 @@ def generation(job: str, number: int) -> str:
     return f"{generations(job)}{number:012d}.json"
 
 
-def deletion(job: str) -> str:
-    """There while the job is being deleted; the last object to go."""
-    return f"jobs/{check_name(job)}/deletion"
-
-
 def partitions(job: str) -> str:
     """Prefix of all versions of the job's partitions."""
     return f"jobs/{check_name(job)}/partitions/"
@@ -75,6 +70,11 @@ def parameters(job: str) -> str:
 def parameter_delta(job: str, lease_id: str) -> str:
     """The sealed parameter delta of one lease."""
     return f"jobs/{check_name(job)}/parameters/deltas/{check_name(lease_id)}.safetensors"
+
+
+def lease_of(key: str) -> str:
+    """The lease that a version of a partition or a parameter delta is named after."""
+    return key.rsplit("/", 1)[1].removesuffix(".safetensors")
 
 
 def parameter_base(job: str, manifest_sequence: int, nonce: str) -> str:

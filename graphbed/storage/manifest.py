@@ -141,6 +141,11 @@ class Manifest(Document):
     """What no commit of the chain tells of and never will, unless somebody makes it due again."""
 
     @property
+    def completed_epochs(self) -> int:
+        """Epochs that every bucket has completed."""
+        return min((entry.epochs for entry in self.progress), default=0)
+
+    @property
     def parent(self) -> int:
         """Number of the manifest that this one follows; 0 for the first."""
         if self.parent_sha256 is None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from graphbed.errors import (
     CheckpointCondemned,
@@ -16,15 +16,14 @@ from graphbed.errors import (
 )
 from graphbed.storage import layout
 from graphbed.storage.condemned import is_condemned
+from graphbed.storage.document import Document
 from graphbed.storage.manifest import read_manifest
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.retention import Told
 
 
-class PinDocument(BaseModel):
+class PinDocument(Document):
     """What a pin says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sequence: int = Field(ge=1)
     """The manifest that is needed."""
@@ -80,7 +79,7 @@ def pin_manifest(store: ObjectStore, job: str, sequence: int, name: str, *, writ
     document = PinDocument(sequence=sequence, written_at=written_at)
     created = True
     try:
-        store.create(key, document.model_dump_json().encode())
+        store.create(key, document.to_json())
     except ObjectExists:
         created = False
         found = _parse(key, store.get(key))
@@ -93,7 +92,7 @@ def pin_manifest(store: ObjectStore, job: str, sequence: int, name: str, *, writ
         if created:
             store.delete(key)
         raise
-    store.put(key, document.model_copy(update={"accepted": True}).model_dump_json().encode())
+    store.put(key, document.model_copy(update={"accepted": True}).to_json())
 
 
 def require_whole(store: ObjectStore, job: str, sequence: int) -> None:

@@ -83,7 +83,7 @@ def _renew(store: ObjectStore, job: str, reader_id: str, sequence: int, clock: C
 
 def _write(store: ObjectStore, job: str, reader_id: str, sequence: int, renewals: int = 0) -> None:
     document = PinDocument(sequence=sequence, renewals=renewals)
-    store.put(layout.reader(job, reader_id), document.model_dump_json().encode())
+    store.put(layout.reader(job, reader_id), document.to_json())
 
 
 def _let_go(store: ObjectStore, job: str, reader_id: str) -> None:

@@ -45,7 +45,7 @@ class Told:
         return cls(
             sequence=manifest.sequence,
             generation=manifest.generation,
-            epochs=completed_epochs(manifest),
+            epochs=manifest.completed_epochs,
             named=frozenset(version.key for version in named_objects(manifest)),
             passed=frozenset(passed),
         )
@@ -54,11 +54,6 @@ class Told:
     def nothing(cls, sequence: int) -> Self:
         """What a manifest tells that cannot be read."""
         return cls(sequence=sequence, generation=None, epochs=0, named=frozenset(), passed=frozenset())
-
-
-def completed_epochs(manifest: Manifest) -> int:
-    """Epochs that every bucket has completed, as `manifest` tells."""
-    return min((entry.epochs for entry in manifest.progress), default=0)
 
 
 def reasons_to_keep(

@@ -56,7 +56,7 @@ class BasisFinder:
         link = next(links, None)
         if state is not None and (own := adopted(state, link)) is not None:
             context.require_same(own.header)
-            damage = missing_object(self._store, _named(own))
+            damage = missing_object(self._store, [StoredVersion.from_receipt(receipt) for receipt in own.receipts()])
             if not damage:
                 noted = _leases_of(link.manifest) if link is not None and link.manifest is not None else ()
                 return Basis(state=own, is_adopted=True, newest=newest, told=noted)
@@ -101,11 +101,3 @@ class BasisFinder:
 
 def _leases_of(manifest: Manifest) -> tuple[str, ...]:
     return tuple(record.lease_id for record in manifest.commits)
-
-
-def _named(state: JobState) -> list[StoredVersion]:
-    """Everything that a state points to."""
-    receipts = [*state.pointers.values(), *(delta.receipt for delta in state.deltas.values())]
-    if state.header.base is not None:
-        receipts.append(state.header.base)
-    return [StoredVersion.from_receipt(receipt) for receipt in receipts]

@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Self
 
+from graphbed.storage import layout
 from graphbed.storage.retention import Retention, Told, reasons_to_keep
 from services.lockserver.lifecycle import is_recorded
 from services.lockserver.state import JobState
@@ -30,10 +31,9 @@ class InUse:
     def by(cls, state: JobState) -> Self:
         """What `state` needs."""
         starts = (start.version for lease in state.leases.values() for start in lease.partitions)
-        receipts = [*state.pointers.values(), *(delta.receipt for delta in state.deltas.values()), state.header.base]
         return cls(
             generation=state.header.generation,
-            names=frozenset(receipt.key for receipt in (*receipts, *starts) if receipt is not None),
+            names=frozenset(receipt.key for receipt in (*state.receipts(), *starts) if receipt is not None),
             leases=frozenset(state.leases),
             ended=state.header.status.has_ended and not state.leases and is_recorded(state),
         )
@@ -96,11 +96,11 @@ def decide(
     untold = {
         key: first_seen.get(key, newest.sequence)
         for key in objects
-        if key not in told_by and _lease_of(key) not in in_use.leases
+        if key not in told_by and layout.lease_of(key) not in in_use.leases
     }
 
     def may_go(key: str) -> bool:
-        needed = key in named or key in in_use.names or _lease_of(key) in in_use.leases
+        needed = key in named or key in in_use.names or layout.lease_of(key) in in_use.leases
         return not needed and (in_use.ended or outlived(told_by[key] if key in told_by else untold[key]))
 
     live = in_use.names | newest.named
@@ -112,8 +112,3 @@ def decide(
         kept_bytes=sum(size for key, size in objects.items() if key in named and key not in live),
         garbage_bytes=sum(size for key, size in objects.items() if key not in named and key not in live),
     )
-
-
-def _lease_of(key: str) -> str:
-    """The lease that a version or a parameter delta is named after."""
-    return key.rsplit("/", 1)[1].removesuffix(".safetensors")

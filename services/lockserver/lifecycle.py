@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from graphbed.errors import InputError, JobEnded, ManifestForeign
 from graphbed.graph.partition import Bucket
+from graphbed.storage import layout
 from graphbed.storage.manifest import (
     BucketProgress,
     CommitRecord,
@@ -33,7 +34,7 @@ def restored(plan: Plan, manifest: Manifest, sha256: str, *, num_epochs: int) ->
     """The state that a manifest describes: no leases, nothing remembered of trainers, every commit in it kept."""
     done = {entry.bucket: entry.epochs for entry in manifest.progress if entry.epochs}
     deltas = {
-        number: SealedDelta(lease_id=_lease_of(version), receipt=version.to_receipt())
+        number: SealedDelta(lease_id=layout.lease_of(version.key), receipt=version.to_receipt())
         for number, version in enumerate(manifest.parameters.deltas, start=1)
     }
     base = manifest.parameters.base
@@ -46,7 +47,7 @@ def restored(plan: Plan, manifest: Manifest, sha256: str, *, num_epochs: int) ->
         manifest_sequence=manifest.sequence,
         manifest_sha256=sha256,
         manifest_status=Status(manifest.status),
-        manifest_epochs=_epochs_told(manifest),
+        manifest_epochs=manifest.completed_epochs,
         base=base.to_receipt() if base else None,
         next_commit=len(deltas) + 1,
     )
@@ -216,7 +217,7 @@ def record_manifest(state: JobState, manifest: Manifest, sha256: str) -> Delta |
             manifest_sequence=manifest.sequence,
             manifest_sha256=sha256,
             manifest_status=Status(manifest.status),
-            manifest_epochs=_epochs_told(manifest),
+            manifest_epochs=manifest.completed_epochs,
             base=base.to_receipt() if base else None,
         ),
         commits=dict.fromkeys(range(first, behind)),
@@ -224,14 +225,5 @@ def record_manifest(state: JobState, manifest: Manifest, sha256: str) -> Delta |
     )
 
 
-def _epochs_told(manifest: Manifest) -> int:
-    return min((entry.epochs for entry in manifest.progress), default=0)
-
-
 def _progress(bucket: Bucket, state: JobState) -> BucketProgress:
     return BucketProgress(lhs=bucket.lhs, rhs=bucket.rhs, epochs=state.done.get(bucket, 0))
-
-
-def _lease_of(version: StoredVersion) -> str:
-    """The lease that a sealed delta is named after."""
-    return version.key.rsplit("/", 1)[1].removesuffix(".safetensors")

@@ -167,17 +167,17 @@ class LiveStates:
                 tag = self._state.tag(job)
             if held is not None and held.tag == tag:
                 return held
-            if held is not None and (followed := self._followed(job, held)) is not None:
-                self._held[job] = followed
-                return followed
-            with self._call("read"):
-                tag, fields = self._state.read(job)
+            found = (self._followed(job, held) if held is not None else None) or self._whole(job)
         except JobUnknown:
             return None
-        state = decode(fields, job=job, address=self._state.address)
-        context.require_same(state.header)
-        held = self._held[job] = Held(tag, state)
-        return held
+        context.require_same(found.state.header)
+        self._held[job] = found
+        return found
+
+    def _whole(self, job: str) -> Held:
+        with self._call("read"):
+            tag, fields = self._state.read(job)
+        return Held(tag, decode(fields, job=job, address=self._state.address))
 
     def _followed(self, job: str, held: Held) -> Held | None:
         """`held` and what other lock servers have changed since, where the state store remembers that."""

@@ -20,9 +20,9 @@ class LockServerMetrics:
         def counter(name: str, what: str, labels: tuple[str, ...] = ()) -> Counter:
             return Counter(f"{_PREFIX}_{name}", what, labels, registry=registry)
 
-        def gauge(name: str, what: str, label: str = "job_name") -> Gauge:
+        def gauge(name: str, what: str, labels: tuple[str, ...] = ("job_name",)) -> Gauge:
             # Not `job`: Prometheus calls its scrape targets so.
-            return Gauge(f"{_PREFIX}_{name}", what, [label], registry=registry)
+            return Gauge(f"{_PREFIX}_{name}", what, labels, registry=registry)
 
         self.grants = at_zero(
             counter("grants_total", "Requests for work by outcome: granted or wait.", ("outcome",)), "granted", "wait"
@@ -57,7 +57,7 @@ class LockServerMetrics:
         )
         self.settle_failures = counter("settle_failures_total", "Failed calls of the parameter server.")
         self.conflicts = counter("state_conflicts_total", "Changes that lost to another one and were tried again.")
-        self.jobs = gauge("jobs", "Jobs by status: running, paused, completed, cancelled.", "status")
+        self.jobs = gauge("jobs", "Jobs by status: running, paused, completed, cancelled.", ("status",))
         self.running = gauge("running", "Whether the job gives out work: 1, or 0 once it has ended or is paused.")
         self.leases = gauge("leases_active", "Live leases.")
         self.trainers = gauge("trainers_active", "Trainers that hold a lease.")
@@ -67,26 +67,23 @@ class LockServerMetrics:
         self.progress = gauge("progress_ratio", "Edges trained, of those of all epochs, 0 to 1.")
         self.eta = gauge("eta_seconds", "Time to the job's end at the pace of the last minutes; NaN: not known.")
         self.loss = gauge("loss", "Loss per edge of what is committed of the newest epoch; NaN: nothing yet.")
-        self.evaluation_mrr = Gauge(
-            f"{_PREFIX}_evaluation_mrr",
+        self.evaluation_mrr = gauge(
+            "evaluation_mrr",
             "MRR of the newest evaluation by split, as `graphbed eval` kept it.",
-            ["job_name", "split"],
-            registry=registry,
+            ("job_name", "split"),
         )
-        self.evaluation_hits = Gauge(
-            f"{_PREFIX}_evaluation_hits_ratio",
+        self.evaluation_hits = gauge(
+            "evaluation_hits_ratio",
             "Share of ranks of at most k, of the newest evaluation by split.",
-            ["job_name", "split", "k"],
-            registry=registry,
+            ("job_name", "split", "k"),
         )
         self.manifest_age = gauge("manifest_age_seconds", "Time since the newest manifest was seen first.")
         self.manifest_interval = gauge("manifest_interval_seconds", "Time between manifests that the job asks for.")
         self.unrecorded = gauge("commits_unrecorded", "Commits that no manifest tells of yet.")
-        self.objects_bytes = Gauge(
-            f"{_PREFIX}_objects_bytes",
+        self.objects_bytes = gauge(
+            "objects_bytes",
             "Bytes of a job's objects by kind: live, kept for older checkpoints, or garbage.",
-            ["job_name", "kind"],
-            registry=registry,
+            ("job_name", "kind"),
         )
         self.collected_objects = counter("collected_objects_total", "Objects deleted by garbage collection.")
         self.collected_bytes = counter("collected_bytes_total", "Bytes freed by garbage collection.")
@@ -98,6 +95,7 @@ class LockServerMetrics:
             counter("state_store_errors_total", "Calls that the state store did not answer or refused.", ("op",)),
             "jobs",
             "tag",
+            "changes",
             "read",
             "create",
             "apply",
@@ -105,7 +103,7 @@ class LockServerMetrics:
 
     @contextmanager
     def state_call(self, op: str) -> Iterator[None]:
-        """Time one call of the state store: jobs, tag, read, create or apply."""
+        """Time one call of the state store: jobs, tag, changes, read, create or apply."""
         started = time.perf_counter()
         try:
             yield

@@ -247,6 +247,11 @@ class JobState:
             draining=self.draining,
         )
 
+    def receipts(self) -> list[Receipt]:
+        """Everything that it points to: current versions, and the parameters."""
+        base = [] if self.header.base is None else [self.header.base]
+        return [*self.pointers.values(), *(delta.receipt for delta in self.deltas.values()), *base]
+
     def leases_of(self, trainer: str) -> list[str]:
         """Ids of the live leases that a trainer holds."""
         return [lease_id for lease_id, lease in self.leases.items() if lease.trainer == trainer]

@@ -80,9 +80,9 @@ MUTANTS = (
     ),
     Mutant(
         name="a manifest overwrites the one that is there",
-        file="services/lockserver/manifests.py",
-        old="self._store.create(key, data)",
-        new="self._store.put(key, data)",
+        file="graphbed/storage/manifest.py",
+        old="store.create(layout.manifest(manifest.job, manifest.sequence), manifest.to_json())",
+        new="store.put(layout.manifest(manifest.job, manifest.sequence), manifest.to_json())",
     ),
     Mutant(
         name="a manifest that is noted keeps its commits in the log",
@@ -99,7 +99,7 @@ MUTANTS = (
     Mutant(
         name="what live leases have stored is garbage",
         file="services/lockserver/garbage.py",
-        old="or key in in_use.names or _lease_of(key) in in_use.leases",
+        old="or key in in_use.names or layout.lease_of(key) in in_use.leases",
         new="or key in in_use.names",
     ),
     Mutant(
