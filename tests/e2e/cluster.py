@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import docker
+from docker.errors import APIError
 from docker.models.containers import Container
 
 ROOT = Path(__file__).parents[2]
@@ -77,9 +78,18 @@ class Cluster:
 
     def hang(self, container: Container, seconds: float) -> None:
         """All of its processes stand still for a while."""
-        container.pause()
+        wait_until(lambda: self._pause(container), seconds=30.0, what=lambda: f"{container.name} cannot be paused")
         time.sleep(seconds)
         container.unpause()
+
+    @staticmethod
+    def _pause(container: Container) -> bool:
+        """Whether the engine could: on cgroup v1 it cannot freeze what waits for its share of a core just then."""
+        try:
+            container.pause()
+        except APIError:
+            return False
+        return True
 
     def cut_off(self, container: Container, seconds: float) -> None:
         """Nobody reaches it and it reaches nobody for a while."""

@@ -26,7 +26,7 @@ COMMIT_SECONDS = LEASE_SECONDS + 90.0
 JOB_SECONDS = 1800.0
 """From the last fault to the end of the job."""
 CLEAN_EXIT = 0
-CORES, SLOW_CORES = 1.0, 0.05
+CORES, SLOW_CORES = 1.0, 0.15
 """What a trainer gets, and what it gets while the job is ahead of the faults: enough for its health check."""
 RESULT = re.compile(r"filtered test MRR ([0-9.]+), Hits@10 ([0-9.]+)")
 
@@ -80,8 +80,8 @@ class Story:
             before = self.job.commits
             assert not self.job.ended, f"the job ended before {fault}: it was too short to meet every fault"
             struck = self.draw.choice(self.cluster.containers(fault.service))
-            if fault.service == "trainer" and fault.kind == "killed":
-                self.cluster.give_cores(struck, CORES)  # it has to start again
+            if fault.service == "trainer":
+                self.cluster.give_cores(struck, CORES)  # to start again; and what waits for a core cannot be paused
             fault.strike(self.cluster, struck)
             over = time.monotonic()
             self._wait_until_healthy()
