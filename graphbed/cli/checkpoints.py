@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graphbed.cli.arguments import AsJson, JobFile
+from graphbed.cli.arguments import AsJson
 from graphbed.cli.checkpoint_pins import list_checkpoints, pin, unpin
+from graphbed.cli.garbage import collect
+from graphbed.cli.job_choice import AnyJob, AnyLockServer, in_cluster, open_job
 from graphbed.cli.output import print_json
 from graphbed.config.load import load_job
-from graphbed.errors import FAILED, InputError
+from graphbed.errors import FAILED
 
 if TYPE_CHECKING:
     from graphbed.storage.fsck import Report
@@ -22,39 +24,28 @@ checkpoints = typer.Typer(help="List, keep and check a job's checkpoints, or go 
 checkpoints.command("list")(list_checkpoints)
 checkpoints.command()(pin)
 checkpoints.command()(unpin)
+checkpoints.command("gc")(collect)
 
 
 @checkpoints.command()
 def restore(
+    job: AnyJob,
     sequence: Annotated[int, typer.Option(min=1, help="Number of the checkpoint to go back to.", show_default=False)],
-    job: Annotated[Path | None, typer.Argument(metavar="JOB.yaml", help="The job's configuration.")] = None,
-    name: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Name of the job, in a cluster.")] = None,
-    lockserver: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            envvar="GRAPHBED_LOCKSERVER",
-            help="The cluster's lock server; else this machine.",
-        ),
-    ] = None,
+    lockserver: AnyLockServer = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a job go on from an older checkpoint; nothing is deleted, a new checkpoint follows the old one."""
-    if lockserver is not None:
+    if there := in_cluster(job, lockserver):
         from graphbed.clients.lockserver import LockServerClient
 
-        wanted = name or (load_job(job).job if job else None)
-        if wanted is None:
-            raise InputError(what="say which job: JOB.yaml, or --job NAME")
-        with LockServerClient(lockserver) as client:
-            reply = client.restore(wanted, sequence)
-        result = {"job": wanted, "generation": reply.generation, "checkpoint": reply.manifest_sequence}
+        name, address = there
+        with LockServerClient(address) as client:
+            reply = client.restore(name, sequence)
+        result = {"job": name, "generation": reply.generation, "checkpoint": reply.manifest_sequence}
     else:
-        from services.standalone.restore import restore as restore_here
+        from services.standalone.upkeep import restore as restore_here
 
-        if job is None:
-            raise InputError(what="say which job: JOB.yaml on this machine, or --job NAME with --lockserver HOST:PORT")
-        manifest = restore_here(load_job(job), sequence, environ=os.environ)
+        manifest = restore_here(load_job(Path(job)), sequence, environ=os.environ)
         result = {"job": manifest.job, "generation": manifest.generation, "checkpoint": manifest.sequence}
     if as_json:
         print_json({**result, "follows": sequence})
@@ -64,17 +55,16 @@ def restore(
 
 @checkpoints.command()
 def fsck(
-    job: JobFile,
+    job: AnyJob,
     deep: Annotated[bool, typer.Option("--deep", help="Read every object and compare its checksum.")] = False,
+    lockserver: AnyLockServer = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that every checkpoint is readable, follows its parent, and names only what is there."""
-    from graphbed.storage.address import open_store
     from graphbed.storage.condemned import condemned_sequences
     from graphbed.storage.fsck import check_job
 
-    config = load_job(job)
-    store = open_store(config.store, os.environ)
+    config, store = open_job(job, lockserver)
     condemned = frozenset(condemned_sequences(store, config.job))
     report = check_job(store, config.job, deep=deep, condemned=condemned)
     if as_json:

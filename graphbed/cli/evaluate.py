@@ -39,7 +39,8 @@ def evaluate(
             clock=SystemClock(),
             watch=lambda done, total: watch("ranking", done, total),
         )
-    _keep(trained, evaluation)
+        # Before the reader lets go of the checkpoint, so that the best one is kept without a gap.
+        _keep(trained, evaluation)
     if output is not None:
         write_document(evaluation, output)
     if as_json:

@@ -26,6 +26,8 @@ DEADLINE_SECONDS: Mapping[str, float] = {
     "Submit": 30.0,
     "Cancel": 20.0,
     "Restore": 60.0,
+    # Lists and deletes thousands of objects.
+    "Collect": 120.0,
     "Pause": 20.0,
     "Resume": 20.0,
     "RevokeLease": 5.0,
@@ -130,6 +132,11 @@ class LockServerClient:
         """Go back to manifest `sequence`. Raises JobUnknown, CheckpointMissing, CheckpointsDamaged, ConfigDiffers."""
         request = lockserver_pb2.RestoreRequest(job=job, manifest_sequence=sequence)
         return self._call("Restore", self._stub.Restore, request)
+
+    def collect(self, job: str, *, dry_run: bool) -> lockserver_pb2.CollectResponse:
+        """Delete some of what nobody needs, or tell what would go. Raises JobUnknown, ObjectCorrupt."""
+        request = lockserver_pb2.CollectRequest(job=job, dry_run=dry_run)
+        return self._call("Collect", self._stub.Collect, request)
 
     def pause(self, job: str) -> None:
         """Grant no more leases of a job; those that live may commit. Raises JobUnknown, JobEnded."""

@@ -131,6 +131,10 @@ class CheckpointConfig(Section):
     keep_every: Annotated[int, Field(ge=0)] = 0
     """Also the first manifest at or after every so many completed epochs; 0 = none. Each costs up to a whole table."""
 
+    keep_best: Annotated[int, Field(ge=0)] = 1
+    """Also the so many manifests with the highest filtered MRR, as `graphbed eval` measured it: on the split `valid` if
+    that was ever evaluated, else on `test`; 0 = none. Of those that were never evaluated none is kept for this."""
+
 
 class TrainerConfig(Section):
     """How one trainer process works."""

@@ -1,11 +1,15 @@
-"""Evaluations beside the checkpoints: what the newest one of each split came to, for dashboards and for people."""
+"""Evaluations beside the checkpoints: what they came to, for people and dashboards, and to keep the best one."""
 
+from collections.abc import Collection
 from typing import Any
 
 from graphbed.errors import ObjectCorrupt
 from graphbed.storage import layout
 from graphbed.storage.document import Document
 from graphbed.storage.objects import ObjectStore
+
+SCORING_SPLITS = ("valid", "test")
+"""Where scores come from: the first of these splits that was ever evaluated, so that all are of one split."""
 
 
 class EvaluationRecord(Document):
@@ -23,16 +27,39 @@ class EvaluationRecord(Document):
 
 
 def write_evaluation(store: ObjectStore, job: str, record: EvaluationRecord) -> None:
-    """Keep the record in place of an earlier one of that split. Raises what the store raises."""
+    """Keep the record in place of an earlier one of that split; one of filtered ranks scores its checkpoint as well.
+
+    Raises what the store raises.
+    """
+    if record.protocol["filtered"]:
+        store.put(layout.score(job, record.split, record.checkpoint), record.to_json())
     store.put(layout.evaluation(job, record.split), record.to_json())
 
 
 def read_evaluations(store: ObjectStore, job: str) -> list[EvaluationRecord]:
     """The newest evaluation of each split. Raises ObjectCorrupt, and what the store raises."""
-    found = []
-    for key in store.list(layout.evaluations(job)):
-        try:
-            found.append(EvaluationRecord.model_validate_json(store.get(key)))
-        except ValueError as error:
-            raise ObjectCorrupt(key=key, store=store.address, what=str(error).splitlines()[0]) from error
-    return found
+    return [read_evaluation(store, key) for key in store.list(layout.evaluations(job))]
+
+
+def read_evaluation(store: ObjectStore, key: str) -> EvaluationRecord:
+    """The evaluation under `key`. Raises ObjectMissing, ObjectCorrupt, and what the store raises."""
+    try:
+        return EvaluationRecord.model_validate_json(store.get(key))
+    except ValueError as error:
+        raise ObjectCorrupt(key=key, store=store.address, what=str(error).splitlines()[0]) from error
+
+
+def read_scores(store: ObjectStore, job: str, sequences: Collection[int]) -> dict[int, float]:
+    """Manifest → filtered MRR, of those of `sequences` that were evaluated.
+
+    Raises ObjectCorrupt, and what the store raises.
+    """
+    for split in SCORING_SPLITS:
+        scored = [int(key.rsplit("/", 1)[1].removesuffix(".json")) for key in store.list(layout.scores(job, split))]
+        if scored:
+            return {
+                sequence: read_evaluation(store, layout.score(job, split, sequence)).mrr
+                for sequence in scored
+                if sequence in sequences
+            }
+    return {}

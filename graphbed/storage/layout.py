@@ -92,6 +92,16 @@ def evaluation(job: str, split: str) -> str:
     return f"{evaluations(job)}{check_name(split)}.json"
 
 
+def scores(job: str, split: str) -> str:
+    """Prefix of the filtered evaluations of the job's manifests on `split`, one for each manifest."""
+    return f"jobs/{check_name(job)}/scores/{check_name(split)}/"
+
+
+def score(job: str, split: str, sequence: int) -> str:
+    """What the newest filtered evaluation of manifest `sequence` on `split` came to."""
+    return f"{scores(job, split)}{sequence:012d}.json"
+
+
 def manifests(job: str) -> str:
     """Prefix of the job's manifests."""
     return f"jobs/{check_name(job)}/checkpoints/"

@@ -18,6 +18,8 @@ class Retention:
     """The newest so many manifests."""
     keep_every: int
     """The first manifest at or after every so many completed epochs; 0 = none for that reason."""
+    keep_best: int = 0
+    """So many manifests with the highest scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +59,15 @@ class Told:
 
 
 def reasons_to_keep(
-    manifests: Iterable[tuple[int, int]], retention: Retention, pins: Mapping[int, Sequence[str]]
+    manifests: Iterable[tuple[int, int]],
+    retention: Retention,
+    pins: Mapping[int, Sequence[str]],
+    scores: Mapping[int, float],
 ) -> dict[int, list[str]]:
     """Sequence → why that manifest is kept, for those that are; `manifests` are (sequence, completed epochs) ascending.
 
-    `pins` are the names of the pins of each sequence; a pinned manifest is kept whatever else is true of it.
+    `pins` are the names of the pins of each sequence; a pinned manifest is kept whatever else is true of it. `scores`
+    say how good those are that were evaluated; of equal ones the newest is kept.
     """
     told = list(manifests)
     reasons: dict[int, list[str]] = {}
@@ -71,6 +77,9 @@ def reasons_to_keep(
         reasons.setdefault(sequence, []).append("last")
     for sequence in _first_at_every(told, retention.keep_every):
         reasons.setdefault(sequence, []).append("every")
+    scored = [(scores[sequence], sequence) for sequence, _ in told if sequence in scores]
+    for _, sequence in sorted(scored, reverse=True)[: retention.keep_best]:
+        reasons.setdefault(sequence, []).append("best")
     for sequence, names in pins.items():
         reasons.setdefault(sequence, []).extend(names)
     return reasons

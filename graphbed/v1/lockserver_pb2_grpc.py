@@ -69,6 +69,11 @@ class LockServerStub:
                 request_serializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreRequest.SerializeToString,
                 response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreResponse.FromString,
                 _registered_method=True)
+        self.Collect = channel.unary_unary(
+                '/graphbed.v1.LockServer/Collect',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.CollectRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.CollectResponse.FromString,
+                _registered_method=True)
         self.Pause = channel.unary_unary(
                 '/graphbed.v1.LockServer/Pause',
                 request_serializer=graphbed_dot_v1_dot_lockserver__pb2.PauseRequest.SerializeToString,
@@ -183,6 +188,15 @@ class LockServerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Collect(self, request, context):
+        """Deletes what no kept checkpoint, lease, pin or reader of a job needs any more: a bounded number of objects, so ask
+        again until it is finished. A dry run deletes nothing and tells what would go.
+        Errors: NOT_FOUND JOB_UNKNOWN. DATA_LOSS OBJECT_CORRUPT: a pin cannot be read, so nothing was deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Pause(self, request, context):
         """Grants no more leases of a job; those that live may commit. A paused job may be paused again.
         Errors: NOT_FOUND JOB_UNKNOWN.
@@ -292,6 +306,11 @@ def add_LockServerServicer_to_server(servicer, server):
                     servicer.Restore,
                     request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreRequest.FromString,
                     response_serializer=graphbed_dot_v1_dot_lockserver__pb2.RestoreResponse.SerializeToString,
+            ),
+            'Collect': grpc.unary_unary_rpc_method_handler(
+                    servicer.Collect,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.CollectRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.CollectResponse.SerializeToString,
             ),
             'Pause': grpc.unary_unary_rpc_method_handler(
                     servicer.Pause,
@@ -528,6 +547,33 @@ class LockServer:
             '/graphbed.v1.LockServer/Restore',
             graphbed_dot_v1_dot_lockserver__pb2.RestoreRequest.SerializeToString,
             graphbed_dot_v1_dot_lockserver__pb2.RestoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Collect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/Collect',
+            graphbed_dot_v1_dot_lockserver__pb2.CollectRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.CollectResponse.FromString,
             options,
             channel_credentials,
             insecure,

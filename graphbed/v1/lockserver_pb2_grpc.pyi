@@ -67,6 +67,11 @@ class LockServerStub:
             FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
             UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
     """
+    Collect: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.CollectRequest, _lockserver_pb2.CollectResponse]
+    """Deletes what no kept checkpoint, lease, pin or reader of a job needs any more: a bounded number of objects, so ask
+    again until it is finished. A dry run deletes nothing and tells what would go.
+    Errors: NOT_FOUND JOB_UNKNOWN. DATA_LOSS OBJECT_CORRUPT: a pin cannot be read, so nothing was deleted.
+    """
     Pause: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.PauseRequest, _lockserver_pb2.PauseResponse]
     """Grants no more leases of a job; those that live may commit. A paused job may be paused again.
     Errors: NOT_FOUND JOB_UNKNOWN.
@@ -139,6 +144,11 @@ class LockServerAsyncStub(LockServerStub):
     Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
             FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
             UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
+    """
+    Collect: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.CollectRequest, _lockserver_pb2.CollectResponse]  # type: ignore[assignment]
+    """Deletes what no kept checkpoint, lease, pin or reader of a job needs any more: a bounded number of objects, so ask
+    again until it is finished. A dry run deletes nothing and tells what would go.
+    Errors: NOT_FOUND JOB_UNKNOWN. DATA_LOSS OBJECT_CORRUPT: a pin cannot be read, so nothing was deleted.
     """
     Pause: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.PauseRequest, _lockserver_pb2.PauseResponse]  # type: ignore[assignment]
     """Grants no more leases of a job; those that live may commit. A paused job may be paused again.
@@ -251,6 +261,17 @@ class LockServerServicer(metaclass=_abc_1.ABCMeta):
         Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
                 FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
                 UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
+        """
+
+    @_abc_1.abstractmethod
+    def Collect(
+        self,
+        request: _lockserver_pb2.CollectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.CollectResponse, _abc.Awaitable[_lockserver_pb2.CollectResponse]]:
+        """Deletes what no kept checkpoint, lease, pin or reader of a job needs any more: a bounded number of objects, so ask
+        again until it is finished. A dry run deletes nothing and tells what would go.
+        Errors: NOT_FOUND JOB_UNKNOWN. DATA_LOSS OBJECT_CORRUPT: a pin cannot be read, so nothing was deleted.
         """
 
     @_abc_1.abstractmethod

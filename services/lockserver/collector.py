@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from graphbed import logs
+from graphbed import history, logs
 from graphbed.clock import Clock
 from graphbed.errors import GraphbedError
 from graphbed.storage.condemned import condemn
@@ -86,15 +86,20 @@ class Collector:
         """Delete what may go of one job, a bounded number of objects. Raises JobUnknown, and what a store raises."""
         with self._lock:
             try:
-                survey = self._surveyor.survey(job)
-                self._show(job, survey)
                 if dry_run:
-                    garbage = survey.decision.garbage
-                    return Collected(survey=survey, objects=len(garbage), bytes=survey.size(garbage), finished=False)
-                return self._delete(job, survey)
+                    return self._would_delete(job)
+                with history.operation("collect", job=job) as told:
+                    collected = self._delete(job, self._survey(job))
+                    told |= {"condemned": len(collected.survey.decision.condemned), "objects": collected.objects}
+                return collected
             except GraphbedError:
                 self._metrics.collection_failures.inc()
                 raise
+
+    def _would_delete(self, job: str) -> Collected:
+        survey = self._survey(job)
+        garbage = survey.decision.garbage
+        return Collected(survey=survey, objects=len(garbage), bytes=survey.size(garbage), finished=not garbage)
 
     def _delete(self, job: str, survey: Survey) -> Collected:
         # The marks first: whoever pins one of these manifests from now on finds it marked, and gives up.
@@ -120,7 +125,8 @@ class Collector:
         finished = len(deleted) == len(survey.decision.garbage)
         return Collected(survey=survey, objects=len(deleted), bytes=survey.size(deleted), finished=finished)
 
-    def _show(self, job: str, survey: Survey) -> None:
+    def _survey(self, job: str) -> Survey:
+        survey = self._surveyor.survey(job)
         decision = survey.decision
         for kind, size in (
             ("live", decision.live_bytes),
@@ -128,6 +134,7 @@ class Collector:
             ("garbage", decision.garbage_bytes),
         ):
             self._metrics.objects_bytes.labels(job, kind).set(size)
+        return survey
 
 
 def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:

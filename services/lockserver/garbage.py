@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from graphbed.storage import layout
@@ -47,6 +47,8 @@ class Decision:
     """Manifests to be marked before anything goes."""
     garbage: tuple[str, ...] = ()
     """Keys that may go then."""
+    kept: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Manifest → why it is kept, for those that are."""
     first_seen: Mapping[str, int]
     """Of each object that no manifest and no live lease tells of: the newest manifest when that was seen first."""
     live_bytes: int = 0
@@ -63,15 +65,16 @@ def decide(
     marked: AbstractSet[int],
     pins: Mapping[int, Sequence[str]],
     retention: Retention,
+    scores: Mapping[int, float],
     in_use: InUse,
     objects: Mapping[str, int],
     first_seen: Mapping[str, int],
 ) -> Decision:
     """What may be condemned and deleted of `objects` (key → bytes).
 
-    `manifests`, ascending, are all that exist, but for those that are `marked` as condemned and not pinned. To be read
-    in this order: objects, state, manifests; so what a state has dropped is in a manifest that was read. Where the
-    newest manifest is not of the state's generation, nothing may go.
+    `manifests`, ascending, are all that exist, but for those that are `marked` as condemned and not pinned; `scores`
+    tell how good some of them are. To be read in this order: objects, state, manifests; so what a state has dropped is
+    in a manifest that was read. Where the newest manifest is not of the state's generation, nothing may go.
     """
     newest = manifests[-1] if manifests else None
     if newest is None or newest.generation != in_use.generation:
@@ -82,7 +85,7 @@ def decide(
         return sum(later > sequence for later in current) >= GRACE_MANIFESTS
 
     usable = [(told.sequence, told.epochs) for told in manifests if told.generation is not None]
-    kept = reasons_to_keep((entry for entry in usable if entry[0] not in marked), retention, pins)
+    kept = reasons_to_keep((entry for entry in usable if entry[0] not in marked), retention, pins, scores)
     condemned = {
         told.sequence
         for told in manifests
@@ -107,6 +110,7 @@ def decide(
     return Decision(
         condemned=tuple(sorted(condemned)),
         garbage=tuple(sorted(filter(may_go, objects))),
+        kept=kept,
         first_seen=untold,
         live_bytes=sum(size for key, size in objects.items() if key in live),
         kept_bytes=sum(size for key, size in objects.items() if key in named and key not in live),

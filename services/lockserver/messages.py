@@ -7,6 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.v1 import common_pb2, lockserver_pb2
+from services.lockserver.collector import Collected
 from services.lockserver.context import JobContext
 from services.lockserver.coordinator import Granted, Waiting
 from services.lockserver.operations import BucketReport, TrainerReport
@@ -67,6 +68,23 @@ def summary_of(job: JobContext, state: JobState) -> lockserver_pb2.JobSummary:
         live_leases=summary.live_leases,
         buckets_skipped=summary.buckets_skipped,
         buckets_quarantined=summary.buckets_quarantined,
+    )
+
+
+def collect_reply(collected: Collected) -> lockserver_pb2.CollectResponse:
+    decision = collected.survey.decision
+    return lockserver_pb2.CollectResponse(
+        kept=[
+            lockserver_pb2.KeptCheckpoint(sequence=sequence, reasons=reasons)
+            for sequence, reasons in sorted(decision.kept.items())
+        ],
+        condemned=decision.condemned,
+        objects=collected.objects,
+        bytes=collected.bytes,
+        finished=collected.finished,
+        live_bytes=decision.live_bytes,
+        kept_bytes=decision.kept_bytes,
+        waiting_bytes=decision.garbage_bytes - collected.survey.size(decision.garbage),
     )
 
 

@@ -8,6 +8,7 @@ from graphbed import logs
 from graphbed.errors import LeaseLost, TrainerUnknown
 from graphbed.graph.partition import Bucket
 from services.lockserver import lifecycle, transitions
+from services.lockserver.collector import Collected, Collector
 from services.lockserver.failures import quarantined
 from services.lockserver.jobs import JobTable
 from services.lockserver.manifests import ManifestWriter
@@ -42,9 +43,10 @@ class TrainerReport:
 class Operations:
     """Every change is a transition of one job's state. Safe for concurrent threads."""
 
-    def __init__(self, *, jobs: JobTable, manifests: ManifestWriter) -> None:
+    def __init__(self, *, jobs: JobTable, manifests: ManifestWriter, collector: Collector) -> None:
         self._jobs = jobs
         self._manifests = manifests
+        self._collector = collector
 
     def cancel(self, job: str) -> None:
         """End a job for good; its leases are void. It is in a manifest on return. Raises JobUnknown."""
@@ -57,6 +59,10 @@ class Operations:
     def resume(self, job: str) -> None:
         """Let a paused job run on. It is in a manifest on return. Raises JobUnknown, JobEnded."""
         self._recorded(job, lambda state: lifecycle.resume(state, job), "job resumed")
+
+    def collect(self, job: str, *, dry_run: bool) -> Collected:
+        """Delete garbage of a job at once, a bounded number of objects. Raises as Collector.collect."""
+        return self._collector.collect(job, dry_run=dry_run)
 
     def unquarantine(self, job: str, bucket: Bucket | None) -> list[Bucket]:
         """Make a quarantined bucket, or all of them, due again; return which. They are in a manifest on return.

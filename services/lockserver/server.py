@@ -113,7 +113,8 @@ def start_lockserver(
         only_job=settings.only_job,
     )
     observer = Observer(jobs=jobs, clock=clock, metrics=metrics)
-    operations = Operations(jobs=jobs, manifests=manifests)
+    collector = Collector(jobs=jobs, store=store, clock=clock, metrics=metrics)
+    operations = Operations(jobs=jobs, manifests=manifests, collector=collector)
     servicer = LockServerServicer(coordinator, operations, observer)
 
     def register(server: grpc.Server) -> None:
@@ -130,7 +131,7 @@ def start_lockserver(
     ticks = {
         "expiry": Expiry(jobs=jobs, clock=clock, metrics=metrics).tick,
         "manifests": manifests.tick,
-        "collector": Collector(jobs=jobs, store=store, clock=clock, metrics=metrics).tick,
+        "collector": collector.tick,
     }
     if settler is not None:
         ticks["settling"] = settler.tick

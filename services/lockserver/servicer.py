@@ -11,6 +11,7 @@ from services.lockserver.coordinator import Commitment, Coordinator
 from services.lockserver.messages import (
     bucket_info,
     bucket_message,
+    collect_reply,
     duration,
     grant_or_wait,
     grid,
@@ -104,6 +105,11 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
     ) -> lockserver_pb2.RestoreResponse:
         manifest = self._coordinator.restore(request.job, request.manifest_sequence)
         return lockserver_pb2.RestoreResponse(generation=manifest.generation, manifest_sequence=manifest.sequence)
+
+    def Collect(
+        self, request: lockserver_pb2.CollectRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.CollectResponse:
+        return collect_reply(self._operations.collect(request.job, dry_run=request.dry_run))
 
     def Pause(
         self, request: lockserver_pb2.PauseRequest, context: grpc.ServicerContext

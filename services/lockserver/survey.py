@@ -10,6 +10,7 @@ from graphbed.config.job import CheckpointConfig
 from graphbed.errors import ObjectCorrupt, ObjectMissing
 from graphbed.storage import layout
 from graphbed.storage.condemned import condemned_sequences
+from graphbed.storage.evaluation_file import read_scores
 from graphbed.storage.manifest import manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.pins import Pin, names_by_sequence, read_pins
@@ -76,6 +77,8 @@ class Surveyor:
             manifests=[memory.told[sequence] for sequence in sequences],
             marked=marked,
             pins=pins,
+            # After the pins: whoever evaluates lets go of a manifest when its score is there.
+            scores=read_scores(self._store, job, sequences),
             retention=retention_of(self._jobs.context(job).config.checkpoint),
             in_use=in_use,
             objects=objects,
@@ -118,4 +121,4 @@ class Surveyor:
 
 def retention_of(checkpoint: CheckpointConfig) -> Retention:
     """What a job's configuration asks to keep."""
-    return Retention(keep_last=checkpoint.keep_last, keep_every=checkpoint.keep_every)
+    return Retention(keep_last=checkpoint.keep_last, keep_every=checkpoint.keep_every, keep_best=checkpoint.keep_best)

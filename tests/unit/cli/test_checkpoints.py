@@ -143,9 +143,48 @@ def test_what_cannot_be_restored_is_told_in_one_line(
 ) -> None:
     restore = ("checkpoints", "restore")
     assert "sequence=9" in refusal(capsys, *restore, job, "--sequence", "9")
-    assert "which job" in refusal(capsys, *restore, "--sequence", "2")
-    assert "which job" in refusal(capsys, *restore, "--sequence", "2", "--job", "j")
+    assert "Missing argument 'JOB'" in refusal(capsys, *restore, "--sequence", "2")
     with FolderLock(state_folder(str(tmp_path / "store"))):
         assert "another" in refusal(capsys, *restore, job, "--sequence", "2")
     cluster.store.delete(newest(cluster).pointers[0].version.key)
     assert "fsck" in refusal(capsys, *restore, job, "--sequence", "3")
+
+
+def collected(capsys: pytest.CaptureFixture[str], job: str, *options: str) -> dict[str, Any]:
+    assert cli.run(["checkpoints", "gc", job, "--json", *options]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_garbage_on_this_machine_is_told_of_and_collected(
+    cluster: Cluster, job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(4):
+        cluster.manifests.write("j")
+    objects = set(cluster.store.list(layout.job("j")))
+    told = collected(capsys, job, "--dry-run")
+    assert set(cluster.store.list(layout.job("j"))) == objects
+    assert told["objects"] > 0 and told["condemned"] == [1, 2, 3, 4]
+    assert [kept["because"] for kept in told["kept"]] == [["last"], ["last"], ["newest"]]
+    done = collected(capsys, job)
+    assert (done["objects"], done["bytes"], done["condemned"]) == (told["objects"], told["bytes"], told["condemned"])
+    gone = objects - set(cluster.store.list(layout.job("j")))
+    assert len(gone) == done["objects"]
+    assert collected(capsys, job)["objects"] == 0
+    assert cli.run(["checkpoints", "gc", job, "--dry-run"]) == 0
+    assert "0 objects, 0 bytes would be deleted" in capsys.readouterr().out
+    assert fsck(capsys, job)[0] == 0
+
+
+def test_a_job_of_a_cluster_is_meant_by_its_name_and_its_store_comes_from_the_environment(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAPHBED_STORE", str(tmp_path / "store"))
+    assert fsck(capsys, "j")[0] == 0
+    assert cli.run(["checkpoints", "pin", "j", "--name", "good"]) == 0
+    assert cli.run(["checkpoints", "list", "j"]) == 0
+    assert "pin good" in capsys.readouterr().out
+    assert cli.run(["checkpoints", "unpin", "j", "good"]) == 0
+    capsys.readouterr()
+    assert "no job nobody" in refusal(capsys, "checkpoints", "list", "nobody")
+    monkeypatch.delenv("GRAPHBED_STORE")
+    assert "127.0.0.1:1 does not answer" in refusal(capsys, "checkpoints", "list", "j", "--lockserver", "127.0.0.1:1")

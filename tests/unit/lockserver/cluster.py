@@ -117,10 +117,10 @@ class Cluster:
             parameters_exact=self.settler.is_exact,
             only_job=only_job,
         )
-        self.operations = Operations(jobs=self.jobs, manifests=self.manifests)
+        self.collector = Collector(jobs=self.jobs, store=store, clock=self.clock, metrics=metrics)
+        self.operations = Operations(jobs=self.jobs, manifests=self.manifests, collector=self.collector)
         self.expiry = Expiry(jobs=self.jobs, clock=self.clock, metrics=metrics)
         self.observer = Observer(jobs=self.jobs, clock=self.clock, metrics=metrics)
-        self.collector = Collector(jobs=self.jobs, store=store, clock=self.clock, metrics=metrics)
         self.jobs.open_all()
 
     def submit(self, schema: GraphSchema, **changes: Any) -> JobConfig:

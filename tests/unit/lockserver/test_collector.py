@@ -1,10 +1,12 @@
 """The collector on a real store: what it deletes and when, pins and readers, several servers, a crash in the middle."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from graphbed import history
 from graphbed.clock import ManualClock
 from graphbed.errors import (
     CheckpointCondemned,
@@ -19,6 +21,7 @@ from graphbed.errors import (
 from graphbed.storage import layout
 from graphbed.storage.condemned import condemn, condemned_sequences
 from graphbed.storage.directory import DirectoryStore
+from graphbed.storage.evaluation_file import EvaluationRecord, read_scores, write_evaluation
 from graphbed.storage.manifest import manifest_sequences, read_manifest
 from graphbed.storage.objects import StoredObject, sha256_hex
 from graphbed.storage.pins import pin_manifest, read_pins, unpin
@@ -393,3 +396,62 @@ def test_a_store_that_is_away_is_asked_again_later(tmp_path: Path):
     cluster.clock.advance(collector.RETRY_SECONDS)
     cluster.collector.tick()
     assert len(objects(cluster)) < len(before)
+
+
+def test_a_dry_run_deletes_nothing_and_tells_what_a_run_would(cluster: Cluster):
+    work(cluster, 8, leases=3)
+    before = objects(cluster)
+    promised = cluster.operations.collect(JOB, dry_run=True)
+    assert (objects(cluster), condemned_sequences(cluster.store, JOB)) == (before, set())
+    done = cluster.operations.collect(JOB, dry_run=False)
+    assert (done.objects, done.bytes) == (promised.objects, promised.bytes) != (0, 0)
+    assert before - objects(cluster) == set(promised.survey.decision.garbage)
+    assert condemned_sequences(cluster.store, JOB) == set(promised.survey.decision.condemned)
+
+
+def test_the_checkpoint_that_was_evaluated_best_stays_whole(cluster: Cluster):
+    scores = {2: 0.3, 3: 0.4, 4: 0.2}
+    for _ in range(8):
+        work(cluster, 1)
+        if newest(cluster) in scores:
+            write_evaluation(cluster.store, JOB, evaluation(newest(cluster), "test", scores[newest(cluster)]))
+        cluster.collector.tick()
+    last = newest(cluster)
+    assert named(cluster, [3]) <= objects(cluster)
+    assert condemned_sequences(cluster.store, JOB) == set(range(1, last - 2)) - {3}
+
+
+def test_the_score_is_of_filtered_ranks_and_of_the_validation_edges_if_there_are_any(cluster: Cluster):
+    write_evaluation(cluster.store, JOB, evaluation(1, "test", 0.1))
+    write_evaluation(cluster.store, JOB, evaluation(2, "test", 0.9, filtered=False))
+    assert read_scores(cluster.store, JOB, [1, 2, 3]) == {1: 0.1}
+    write_evaluation(cluster.store, JOB, evaluation(3, "valid", 0.2))
+    assert read_scores(cluster.store, JOB, [1, 2, 3]) == {3: 0.2}
+    assert read_scores(cluster.store, JOB, [1, 2]) == {}
+
+
+def evaluation(checkpoint: int, split: str, mrr: float, *, filtered: bool = True) -> EvaluationRecord:
+    return EvaluationRecord(
+        checkpoint=checkpoint,
+        split=split,
+        mrr=mrr,
+        mean_rank=9.0,
+        hits_at_1=0.0,
+        hits_at_3=0.0,
+        hits_at_10=0.0,
+        protocol={"filtered": filtered},
+    )
+
+
+def test_a_collection_is_told_to_the_history_as_one_operation(cluster: Cluster, tmp_path: Path):
+    work(cluster, 8)
+    history.configure(str(tmp_path / "history"), "lockserver")
+    try:
+        cluster.collector.tick()
+    finally:
+        history.configure(None, "lockserver")
+    (file,) = (tmp_path / "history").iterdir()
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    begun, ended = (line for line in lines if line["event"].startswith("collect"))
+    assert (begun["event"], begun["job"], ended["event"]) == ("collect", JOB, "collect ended")
+    assert ended["op"] == begun["op"] and ended["condemned"] == len(condemned_sequences(cluster.store, JOB))

@@ -34,6 +34,7 @@ def plan(
     *leases: str,
     marked: Sequence[int] = (),
     pins: Mapping[int, Sequence[str]] | None = None,
+    scores: Mapping[int, float] | None = None,
     retention: Retention = LAST_TWO,
     in_use: InUse = NOTHING_IN_USE,
     first_seen: Mapping[str, int] | None = None,
@@ -42,6 +43,7 @@ def plan(
         manifests=manifests,
         marked=set(marked),
         pins=pins or {},
+        scores=scores or {},
         retention=retention,
         in_use=in_use,
         objects={version(lease): 10 for lease in leases},
@@ -133,16 +135,33 @@ def test_bytes_are_counted_once_each():
 
 def test_the_first_manifest_of_every_so_many_epochs_is_kept():
     epochs = [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (6, 5), (7, 5)]
-    reasons = reasons_to_keep(epochs, Retention(keep_last=2, keep_every=2), {})
+    reasons = reasons_to_keep(epochs, Retention(keep_last=2, keep_every=2), {}, {})
     assert reasons == {3: ["every"], 6: ["last", "every"], 7: ["newest"]}
 
 
 def test_a_job_that_was_restored_reaches_the_same_epoch_once_more():
     epochs = [(1, 2), (2, 4), (3, 1), (4, 2), (5, 3)]
-    assert reasons_to_keep(epochs, Retention(keep_last=2, keep_every=2), {}) == {
+    assert reasons_to_keep(epochs, Retention(keep_last=2, keep_every=2), {}, {}) == {
         4: ["last", "every"],
         5: ["newest"],
     }
+
+
+def test_the_best_of_those_that_were_evaluated_are_kept_and_the_newest_of_equal_ones():
+    epochs = [(sequence, 0) for sequence in range(1, 8)]
+    scores = {1: 0.2, 2: 0.3, 3: 0.3, 4: 0.1, 9: 0.9}
+    best = Retention(keep_last=2, keep_every=0, keep_best=1)
+    assert reasons_to_keep(epochs, best, {}, scores) == {3: ["best"], 6: ["last"], 7: ["newest"]}
+    assert reasons_to_keep(epochs, replace(best, keep_best=3), {}, scores).keys() == {1, 2, 3, 6, 7}
+    assert reasons_to_keep(epochs, replace(best, keep_best=0), {}, scores).keys() == {6, 7}
+
+
+def test_what_the_best_manifest_names_stays_and_its_reason_is_told():
+    manifests = [told(sequence, lease) for sequence, lease in enumerate("abcdef", start=1)]
+    best = Retention(keep_last=2, keep_every=0, keep_best=1)
+    decision = plan(manifests, *"abcdef", retention=best, scores={1: 0.4, 2: 0.5})
+    assert decision.condemned == (1, 3, 4) and garbage(decision) == ["a", "c", "d"]
+    assert decision.kept == {2: ["best"], 5: ["last"], 6: ["newest"]}
 
 
 @dataclass(frozen=True)
@@ -152,6 +171,7 @@ class World:
     manifests: list[Told]
     marked: set[int]
     pins: dict[int, list[str]]
+    scores: dict[int, float]
     in_use: InUse
     objects: dict[str, int]
     first_seen: dict[str, int]
@@ -185,6 +205,7 @@ def worlds(draw: st.DrawFn) -> World:
         manifests=[m for m in manifests if m.sequence not in marked or m.sequence in pinned],
         marked=marked,
         pins={sequence: ["pin p"] for sequence in pinned},
+        scores={sequence: draw(st.floats(0, 1)) for sequence in draw(sequences)},
         in_use=InUse(
             generation=draw(st.integers(generation - 1, generation)),
             names=names,
@@ -193,7 +214,9 @@ def worlds(draw: st.DrawFn) -> World:
         ),
         objects={version(lease): 1 for lease in LEASES},
         first_seen={version(lease): draw(st.integers(1, count)) for lease in draw(st.sets(st.sampled_from(LEASES)))},
-        retention=Retention(keep_last=draw(st.integers(2, 4)), keep_every=draw(st.integers(0, 2))),
+        retention=Retention(
+            keep_last=draw(st.integers(2, 4)), keep_every=draw(st.integers(0, 2)), keep_best=draw(st.integers(0, 2))
+        ),
     )
 
 
