@@ -30,6 +30,13 @@ class Operator(StrEnum):
         return widths.get(self, dimension)
 
 
+class OperatorInit(StrEnum):
+    """With what operators begin: changing nothing, or random numbers like the embeddings, angles all around."""
+
+    IDENTITY = "identity"
+    RANDOM = "random"
+
+
 class Comparator(StrEnum):
     """How two vectors become a score; higher is more similar."""
 

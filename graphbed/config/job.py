@@ -12,6 +12,7 @@ from graphbed.config.choices import (
     FilterNegatives,
     Loss,
     Operator,
+    OperatorInit,
     Optimizer,
     Regularizer,
     Schedule,
@@ -172,6 +173,9 @@ class JobConfig(Section):
     """D, numbers in one embedding (a complex operator uses the first half as real, the second as imaginary parts)."""
     init_scale: Positive = 1e-3
     """Standard deviation of the initial embeddings."""
+    operator_init: OperatorInit = OperatorInit.IDENTITY
+    """With what the relations' operators begin: identity (they change nothing), or random (normal numbers of standard
+    deviation `init_scale`, angles uniformly all around), which models with a regularizer need: see docs/model.md."""
     comparator: Comparator = Comparator.COS
     """How vectors are compared."""
     bias: bool = False

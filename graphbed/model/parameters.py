@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from graphbed.config.choices import Operator
+from graphbed.config.choices import Operator, OperatorInit
 from graphbed.config.job import JobConfig, RelationConfig
+from graphbed.model.generators import named_generator
 from graphbed.model.kernel import GroupParameters, SideParameters
 from graphbed.model.relations import RelationGroups
 
@@ -36,13 +37,9 @@ def operator_sides(entry: RelationConfig) -> tuple[str, ...]:
     return SIDES if entry.reciprocal else ("rhs",)
 
 
-def initial_values(operator: Operator, relations: int, dimension: int) -> np.ndarray:
+def identity_values(operator: Operator, relations: int, dimension: int) -> np.ndarray:
     """float32 [relations, K] with which an operator changes nothing: 0 to add or to turn by, 1, 1+0i or the identity
-    matrix to multiply by.
-
-    No noise is added: the entities are random already, and an operator that begins as the identity lets the first
-    updates of all relations agree.
-    """
+    matrix to multiply by."""
     values = np.zeros((relations, operator.width(dimension)), np.float32)
     if operator in (Operator.LINEAR, Operator.AFFINE):
         values[:, : dimension * dimension : dimension + 1] = 1
@@ -51,6 +48,16 @@ def initial_values(operator: Operator, relations: int, dimension: int) -> np.nda
     elif operator is Operator.COMPLEX_DIAGONAL:
         values[:, : dimension // 2] = 1
     return values
+
+
+def random_values(
+    operator: Operator, relations: int, dimension: int, *, scale: float, generator: np.random.Generator
+) -> np.ndarray:
+    """float32 [relations, K]: normal numbers of standard deviation `scale`, angles uniform from −π to π."""
+    shape = (relations, operator.width(dimension))
+    if operator is Operator.ROTATION:
+        return generator.uniform(-np.pi, np.pi, shape).astype(np.float32)
+    return generator.standard_normal(shape, np.float32) * np.float32(scale)
 
 
 def initial_parameters(config: JobConfig, groups: RelationGroups) -> dict[str, np.ndarray]:
@@ -64,10 +71,19 @@ def initial_parameters(config: JobConfig, groups: RelationGroups) -> dict[str, n
         if groups.counts[group] == 0:
             continue
         for side in operator_sides(entry):
-            values = initial_values(entry.operator, groups.counts[group], config.dimension)
-            tensors[values_name(group, side)] = values
+            name = values_name(group, side)
+            values = _first_values(config, entry.operator, groups.counts[group], name)
+            tensors[name] = values
             tensors[sums_name(group, side)] = np.zeros_like(values)
     return tensors
+
+
+def _first_values(config: JobConfig, operator: Operator, relations: int, name: str) -> np.ndarray:
+    if config.operator_init is OperatorInit.IDENTITY:
+        return identity_values(operator, relations, config.dimension)
+    return random_values(
+        operator, relations, config.dimension, scale=config.init_scale, generator=named_generator(config.seed, name)
+    )
 
 
 def group_parameters(tensors: Mapping[str, np.ndarray], config: JobConfig, group: int) -> GroupParameters:

@@ -1,12 +1,11 @@
 """Tables: the first embeddings of a partition."""
 
-import hashlib
-
 import numpy as np
 
 from graphbed.config.job import JobConfig
 from graphbed.graph.partition import Partition
 from graphbed.graph.schema import GraphSchema
+from graphbed.model.generators import named_generator
 from graphbed.storage.graph_files import read_initial
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.partition_file import PartitionArrays
@@ -41,10 +40,7 @@ def initial_partition(config: JobConfig, partition: Partition, rows: int) -> Par
 
     A function of (seed, entity type, index) and the shape alone, so any trainer can make it, again and again.
     """
-    type_digest = int.from_bytes(hashlib.sha256(partition.entity_type.encode()).digest()[:8], "little")
-    generator = np.random.Generator(
-        np.random.PCG64(np.random.SeedSequence([config.seed, type_digest, partition.index]))
-    )
+    generator = named_generator(config.seed, partition.entity_type, partition.index)
     embeddings = generator.standard_normal((rows, config.dimension), dtype=np.float32)
     embeddings *= np.float32(config.init_scale)
     return PartitionArrays(embeddings=embeddings, sums=np.zeros((rows, sum_columns(config)), np.float32))

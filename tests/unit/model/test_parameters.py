@@ -81,6 +81,33 @@ def test_parameters_begin_as_the_identity_and_exist_only_where_they_are_used():
     assert all(not tensor.any() for tensor in sums.values())
 
 
+def test_parameters_that_begin_at_random_are_as_large_as_embeddings_and_the_same_on_any_machine():
+    config = job(operator_init="random", init_scale=0.5, dimension=1000)
+    groups = RelationGroups.from_schema(config, GRAPH)
+    tensors, again = initial_parameters(config, groups), initial_parameters(config, groups)
+    values = {name: tensor for name, tensor in tensors.items() if name.endswith("values")}
+    assert len(values) == 3
+    for name, tensor in values.items():
+        np.testing.assert_array_equal(tensor, again[name])
+        assert tensor.dtype == np.float32
+        assert abs(tensor.mean()) < 0.1
+        assert tensor.std() == pytest.approx(0.5, rel=0.1)
+    assert not np.array_equal(values[values_name(1, "rhs")], values[values_name(1, "lhs")])
+    other = initial_parameters(config.model_copy(update={"seed": 1}), groups)
+    assert not np.array_equal(other[values_name(1, "rhs")], values[values_name(1, "rhs")])
+    assert all(not tensor.any() for name, tensor in tensors.items() if name.endswith("sums"))
+
+
+def test_angles_that_begin_at_random_point_everywhere():
+    rotation = RelationConfig(name="*", lhs="user", rhs="item", operator=Operator.ROTATION)
+    config = job(relations=[rotation], operator_init="random", dimension=2000)
+    graph = schema([("buys", "user", "item")])
+    (angles,) = initial_parameters(config, RelationGroups.from_schema(config, graph))[values_name(0, "rhs")]
+    quarters = np.histogram(angles, bins=4, range=(-np.pi, np.pi))[0]
+    assert quarters.sum() == 1000
+    assert quarters.min() > 200
+
+
 def test_a_groups_parameters_are_views():
     tensors = initial_parameters(job(), RelationGroups.from_schema(job(), GRAPH))
     parameters = group_parameters(tensors, job(), 1)
