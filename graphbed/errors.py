@@ -88,6 +88,24 @@ class JobEnded(GraphbedError):
     code, reason = StatusCode.FAILED_PRECONDITION, "JOB_ENDED"
 
 
+class JobNotEnded(GraphbedError):
+    """The job {job} is {status}; cancel it first, then it can be deleted."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "JOB_NOT_ENDED"
+
+
+class JobNeeded(GraphbedError):
+    """The checkpoint {sequence} of {job} is needed ({pin}); wait, or `graphbed checkpoints unpin` it, and try again."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "JOB_NEEDED"
+
+
+class JobDeleted(GraphbedError):
+    """The job {job} was deleted, but not to the end; `graphbed jobs delete` it again, then the name is free."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "JOB_DELETED"
+
+
 class JobPaused(GraphbedError):
     """The job {job} was paused: {why}. `graphbed train`, or `graphbed resume` in a cluster, lets it run on."""
 

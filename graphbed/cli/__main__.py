@@ -14,6 +14,7 @@ from graphbed.cli.checkpoints import checkpoints
 from graphbed.cli.evaluate import evaluate
 from graphbed.cli.export import export
 from graphbed.cli.ingest import ingest
+from graphbed.cli.jobs import jobs
 from graphbed.cli.leases import leases
 from graphbed.cli.neighbors import neighbors
 from graphbed.cli.pause import pause, resume
@@ -47,6 +48,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., None]]] = (
 """Name → function, in the order of `graphbed --help`."""
 
 GROUPS: Sequence[tuple[str, typer.Typer]] = (
+    ("jobs", jobs),
     ("leases", leases),
     ("buckets", buckets),
     ("trainers", trainers),

@@ -46,6 +46,7 @@ def summary(entry: lockserver_pb2.JobSummary) -> dict[str, Any]:
         "live_leases": entry.live_leases,
         "buckets_skipped": entry.buckets_skipped,
         "buckets_quarantined": entry.buckets_quarantined,
+        "priority": entry.priority,
     }
 
 
@@ -82,7 +83,7 @@ def describe(reply: lockserver_pb2.GetJobResponse) -> dict[str, Any]:
 def render_jobs(jobs: list[dict[str, Any]]) -> str:
     """One line a job."""
     return table(
-        ("job", "status", "epochs", "buckets", "edges", "leases"),
+        ("job", "status", "epochs", "buckets", "edges", "done", "leases", "priority"),
         [
             (
                 job["job"],
@@ -90,7 +91,9 @@ def render_jobs(jobs: list[dict[str, Any]]) -> str:
                 f"{job['epoch']}/{job['num_epochs']}",
                 f"{job['buckets_done']}/{job['buckets_total']}",
                 f"{job['edges_done']:,}/{job['edges_total']:,}",
+                f"{job['edges_done'] / job['edges_total']:.0%}" if job["edges_total"] else "-",
                 str(job["live_leases"]),
+                str(job["priority"]),
             )
             for job in jobs
         ],

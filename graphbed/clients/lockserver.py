@@ -28,6 +28,7 @@ DEADLINE_SECONDS: Mapping[str, float] = {
     "Restore": 60.0,
     # Lists and deletes thousands of objects.
     "Collect": 120.0,
+    "Delete": 120.0,
     "Pause": 20.0,
     "Resume": 20.0,
     "RevokeLease": 5.0,
@@ -137,6 +138,10 @@ class LockServerClient:
         """Delete some of what nobody needs, or tell what would go. Raises JobUnknown, ObjectCorrupt."""
         request = lockserver_pb2.CollectRequest(job=job, dry_run=dry_run)
         return self._call("Collect", self._stub.Collect, request)
+
+    def delete(self, job: str) -> lockserver_pb2.DeleteResponse:
+        """Delete a part of a job that has ended. Raises JobUnknown, JobNotEnded, JobNeeded."""
+        return self._call("Delete", self._stub.Delete, lockserver_pb2.DeleteRequest(job=job))
 
     def pause(self, job: str) -> None:
         """Grant no more leases of a job; those that live may commit. Raises JobUnknown, JobEnded."""

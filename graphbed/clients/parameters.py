@@ -24,6 +24,7 @@ DEADLINE_SECONDS: Mapping[str, float] = {
     "Seal": 60.0,
     "Settle": 60.0,
     "Compact": 60.0,
+    "Forget": 5.0,
 }
 """How long each call may take."""
 
@@ -110,6 +111,10 @@ class ParameterClient:
             deltas=_sealed(deltas),
         )
         return Receipt.from_proto(self._call("Compact", self._stub.Compact, request).receipt)
+
+    def forget(self, job: str) -> None:
+        """Have the server hold nothing more of a job that was deleted."""
+        self._call("Forget", self._stub.Forget, paramserver_pb2.ForgetRequest(job=job))
 
     def close(self) -> None:
         """Close the connection; running calls end with ServerUnreachable."""

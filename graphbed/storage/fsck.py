@@ -9,6 +9,7 @@ from graphbed.storage.chain import named_objects
 from graphbed.storage.generation import generation_numbers, read_generation
 from graphbed.storage.manifest import Manifest, StoredVersion, manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore, get_verified
+from graphbed.storage.tombstone import is_tombstone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +80,16 @@ def _manifests(store: ObjectStore, job: str, report: Report) -> dict[int, tuple[
     """Those that can be read, ascending, with their checksums; the others are reported."""
     sequences = manifest_sequences(store, job)
     report.manifests = len(sequences)
-    for sequence in sorted(set(range(1, max(sequences, default=0) + 1)) - set(sequences)):
-        report.damages.append(Damage(key=layout.manifest(job, sequence), what="is missing"))
     found = {}
     for sequence in sequences:
         try:
             found[sequence] = read_manifest(store, job, sequence)
         except (ObjectCorrupt, ObjectTooNew) as error:
             report.damages.append(Damage(key=layout.manifest(job, sequence), what=_reason(error)))
+    # Before a job that was deleted there is nothing.
+    first = sequences[0] if sequences[:1] == [n for n, (told, _) in found.items() if is_tombstone(told)][:1] else 1
+    for sequence in sorted(set(range(first, max(sequences, default=0) + 1)) - set(sequences)):
+        report.damages.append(Damage(key=layout.manifest(job, sequence), what="is missing"))
     return found
 
 

@@ -149,6 +149,6 @@ class MeasuredStore:
         with self._metrics.request("delete"):
             self._store.delete_many(keys)
 
-    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+    def abort_unfinished(self, *, older_than_seconds: float, prefix: str = "") -> int:
         with self._metrics.request("delete"):
-            return self._store.abort_unfinished(older_than_seconds=older_than_seconds)
+            return self._store.abort_unfinished(older_than_seconds=older_than_seconds, prefix=prefix)

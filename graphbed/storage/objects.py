@@ -70,8 +70,10 @@ class ObjectStore(Protocol):
         """Remove the objects, with few requests; no error for those that are not there. A failure may leave a part."""
         ...
 
-    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+    def abort_unfinished(self, *, older_than_seconds: float, prefix: str = "") -> int:
         """Remove what writers began so long ago and never finished; return how many there were.
+
+        With `prefix`, only what was to have a key that begins with it; nothing where the store cannot tell that.
 
         The age is told by the store's clock and compared with this machine's: give it hours, so that neither a slow
         upload nor a wrong clock matters.

@@ -166,12 +166,12 @@ class S3Store:
         if refused:
             raise StoreUnavailable(address=self.address, what=f"{refused[0].name}: {refused[0].code}")
 
-    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+    def abort_unfinished(self, *, older_than_seconds: float, prefix: str = "") -> int:
         """As ObjectStore.abort_unfinished; looks at a thousand uploads at a time."""
         oldest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
         with self._errors(self._prefix):
             # The client has public methods for neither.
-            found = self._client._list_multipart_uploads(self._bucket, prefix=self._prefix).uploads
+            found = self._client._list_multipart_uploads(self._bucket, prefix=self._prefix + prefix).uploads
             abandoned = [upload for upload in found if upload.initiated_time < oldest]
             for upload in abandoned:
                 self._client._abort_multipart_upload(self._bucket, upload.object_name, upload.upload_id)

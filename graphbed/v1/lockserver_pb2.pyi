@@ -115,6 +115,8 @@ class _JobStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobStatus.V
     JOB_STATUS_COMPLETED: _JobStatus.ValueType  # 2
     JOB_STATUS_CANCELLED: _JobStatus.ValueType  # 3
     JOB_STATUS_PAUSED: _JobStatus.ValueType  # 4
+    JOB_STATUS_DELETED: _JobStatus.ValueType  # 5
+    """not to the end yet"""
 
 class JobStatus(_JobStatus, metaclass=_JobStatusEnumTypeWrapper): ...
 
@@ -123,6 +125,8 @@ JOB_STATUS_RUNNING: JobStatus.ValueType  # 1
 JOB_STATUS_COMPLETED: JobStatus.ValueType  # 2
 JOB_STATUS_CANCELLED: JobStatus.ValueType  # 3
 JOB_STATUS_PAUSED: JobStatus.ValueType  # 4
+JOB_STATUS_DELETED: JobStatus.ValueType  # 5
+"""not to the end yet"""
 Global___JobStatus: _TypeAlias = JobStatus  # noqa: Y015
 
 @_typing.final
@@ -698,6 +702,52 @@ class KeptCheckpoint(_message.Message):
 Global___KeptCheckpoint: _TypeAlias = KeptCheckpoint  # noqa: Y015
 
 @_typing.final
+class DeleteRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRequest: _TypeAlias = DeleteRequest  # noqa: Y015
+
+@_typing.final
+class DeleteResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECTS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    FINISHED_FIELD_NUMBER: _builtins.int
+    objects: _builtins.int
+    """that this request deleted"""
+    bytes: _builtins.int
+    finished: _builtins.bool
+    """nothing is left, and the name is free"""
+    def __init__(
+        self,
+        *,
+        objects: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        finished: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "finished", b"finished", "objects", b"objects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteResponse: _TypeAlias = DeleteResponse  # noqa: Y015
+
+@_typing.final
 class PauseRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1190,6 +1240,7 @@ class JobSummary(_message.Message):
     LIVE_LEASES_FIELD_NUMBER: _builtins.int
     BUCKETS_SKIPPED_FIELD_NUMBER: _builtins.int
     BUCKETS_QUARANTINED_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     job: _builtins.str
     status: Global___JobStatus.ValueType
     epoch: _builtins.int
@@ -1206,6 +1257,7 @@ class JobSummary(_message.Message):
     """bucket epochs that were given up"""
     buckets_quarantined: _builtins.int
     """buckets that were skipped in their last epoch"""
+    priority: _builtins.int
     def __init__(
         self,
         *,
@@ -1220,10 +1272,11 @@ class JobSummary(_message.Message):
         live_leases: _builtins.int = ...,
         buckets_skipped: _builtins.int = ...,
         buckets_quarantined: _builtins.int = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets_done", b"buckets_done", "buckets_quarantined", b"buckets_quarantined", "buckets_skipped", b"buckets_skipped", "buckets_total", b"buckets_total", "edges_done", b"edges_done", "edges_total", b"edges_total", "epoch", b"epoch", "job", b"job", "live_leases", b"live_leases", "num_epochs", b"num_epochs", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets_done", b"buckets_done", "buckets_quarantined", b"buckets_quarantined", "buckets_skipped", b"buckets_skipped", "buckets_total", b"buckets_total", "edges_done", b"edges_done", "edges_total", b"edges_total", "epoch", b"epoch", "job", b"job", "live_leases", b"live_leases", "num_epochs", b"num_epochs", "priority", b"priority", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -74,6 +74,11 @@ class LockServerStub:
                 request_serializer=graphbed_dot_v1_dot_lockserver__pb2.CollectRequest.SerializeToString,
                 response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.CollectResponse.FromString,
                 _registered_method=True)
+        self.Delete = channel.unary_unary(
+                '/graphbed.v1.LockServer/Delete',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.DeleteRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.DeleteResponse.FromString,
+                _registered_method=True)
         self.Pause = channel.unary_unary(
                 '/graphbed.v1.LockServer/Pause',
                 request_serializer=graphbed_dot_v1_dot_lockserver__pb2.PauseRequest.SerializeToString,
@@ -197,6 +202,17 @@ class LockServerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Delete(self, request, context):
+        """Deletes a job that has ended, with its checkpoints and all bytes: a bounded part, so ask again until it is finished.
+        A job that was deleted in part cannot be used; asking again, after whatever failed, deletes the rest.
+        Errors: NOT_FOUND JOB_UNKNOWN.
+        FAILED_PRECONDITION JOB_NOT_ENDED: cancel it first. JOB_NEEDED: a checkpoint is pinned, or read right now.
+        UNAVAILABLE SERVER_UNREACHABLE: the parameter server cannot be told; try again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Pause(self, request, context):
         """Grants no more leases of a job; those that live may commit. A paused job may be paused again.
         Errors: NOT_FOUND JOB_UNKNOWN.
@@ -311,6 +327,11 @@ def add_LockServerServicer_to_server(servicer, server):
                     servicer.Collect,
                     request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.CollectRequest.FromString,
                     response_serializer=graphbed_dot_v1_dot_lockserver__pb2.CollectResponse.SerializeToString,
+            ),
+            'Delete': grpc.unary_unary_rpc_method_handler(
+                    servicer.Delete,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.DeleteRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.DeleteResponse.SerializeToString,
             ),
             'Pause': grpc.unary_unary_rpc_method_handler(
                     servicer.Pause,
@@ -574,6 +595,33 @@ class LockServer:
             '/graphbed.v1.LockServer/Collect',
             graphbed_dot_v1_dot_lockserver__pb2.CollectRequest.SerializeToString,
             graphbed_dot_v1_dot_lockserver__pb2.CollectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Delete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/Delete',
+            graphbed_dot_v1_dot_lockserver__pb2.DeleteRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.DeleteResponse.FromString,
             options,
             channel_credentials,
             insecure,

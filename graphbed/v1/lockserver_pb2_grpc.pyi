@@ -72,6 +72,13 @@ class LockServerStub:
     again until it is finished. A dry run deletes nothing and tells what would go.
     Errors: NOT_FOUND JOB_UNKNOWN. DATA_LOSS OBJECT_CORRUPT: a pin cannot be read, so nothing was deleted.
     """
+    Delete: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.DeleteRequest, _lockserver_pb2.DeleteResponse]
+    """Deletes a job that has ended, with its checkpoints and all bytes: a bounded part, so ask again until it is finished.
+    A job that was deleted in part cannot be used; asking again, after whatever failed, deletes the rest.
+    Errors: NOT_FOUND JOB_UNKNOWN.
+            FAILED_PRECONDITION JOB_NOT_ENDED: cancel it first. JOB_NEEDED: a checkpoint is pinned, or read right now.
+            UNAVAILABLE SERVER_UNREACHABLE: the parameter server cannot be told; try again.
+    """
     Pause: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.PauseRequest, _lockserver_pb2.PauseResponse]
     """Grants no more leases of a job; those that live may commit. A paused job may be paused again.
     Errors: NOT_FOUND JOB_UNKNOWN.
@@ -149,6 +156,13 @@ class LockServerAsyncStub(LockServerStub):
     """Deletes what no kept checkpoint, lease, pin or reader of a job needs any more: a bounded number of objects, so ask
     again until it is finished. A dry run deletes nothing and tells what would go.
     Errors: NOT_FOUND JOB_UNKNOWN. DATA_LOSS OBJECT_CORRUPT: a pin cannot be read, so nothing was deleted.
+    """
+    Delete: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.DeleteRequest, _lockserver_pb2.DeleteResponse]  # type: ignore[assignment]
+    """Deletes a job that has ended, with its checkpoints and all bytes: a bounded part, so ask again until it is finished.
+    A job that was deleted in part cannot be used; asking again, after whatever failed, deletes the rest.
+    Errors: NOT_FOUND JOB_UNKNOWN.
+            FAILED_PRECONDITION JOB_NOT_ENDED: cancel it first. JOB_NEEDED: a checkpoint is pinned, or read right now.
+            UNAVAILABLE SERVER_UNREACHABLE: the parameter server cannot be told; try again.
     """
     Pause: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.PauseRequest, _lockserver_pb2.PauseResponse]  # type: ignore[assignment]
     """Grants no more leases of a job; those that live may commit. A paused job may be paused again.
@@ -272,6 +286,19 @@ class LockServerServicer(metaclass=_abc_1.ABCMeta):
         """Deletes what no kept checkpoint, lease, pin or reader of a job needs any more: a bounded number of objects, so ask
         again until it is finished. A dry run deletes nothing and tells what would go.
         Errors: NOT_FOUND JOB_UNKNOWN. DATA_LOSS OBJECT_CORRUPT: a pin cannot be read, so nothing was deleted.
+        """
+
+    @_abc_1.abstractmethod
+    def Delete(
+        self,
+        request: _lockserver_pb2.DeleteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.DeleteResponse, _abc.Awaitable[_lockserver_pb2.DeleteResponse]]:
+        """Deletes a job that has ended, with its checkpoints and all bytes: a bounded part, so ask again until it is finished.
+        A job that was deleted in part cannot be used; asking again, after whatever failed, deletes the rest.
+        Errors: NOT_FOUND JOB_UNKNOWN.
+                FAILED_PRECONDITION JOB_NOT_ENDED: cancel it first. JOB_NEEDED: a checkpoint is pinned, or read right now.
+                UNAVAILABLE SERVER_UNREACHABLE: the parameter server cannot be told; try again.
         """
 
     @_abc_1.abstractmethod

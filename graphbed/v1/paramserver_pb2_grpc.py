@@ -64,6 +64,11 @@ class ParamServerStub:
                 request_serializer=graphbed_dot_v1_dot_paramserver__pb2.CompactRequest.SerializeToString,
                 response_deserializer=graphbed_dot_v1_dot_paramserver__pb2.CompactResponse.FromString,
                 _registered_method=True)
+        self.Forget = channel.unary_unary(
+                '/graphbed.v1.ParamServer/Forget',
+                request_serializer=graphbed_dot_v1_dot_paramserver__pb2.ForgetRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_paramserver__pb2.ForgetResponse.FromString,
+                _registered_method=True)
 
 
 class ParamServerServicer:
@@ -123,6 +128,13 @@ class ParamServerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Forget(self, request, context):
+        """From the lock server: the job is deleted, and another one may be called like it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ParamServerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -155,6 +167,11 @@ def add_ParamServerServicer_to_server(servicer, server):
                     servicer.Compact,
                     request_deserializer=graphbed_dot_v1_dot_paramserver__pb2.CompactRequest.FromString,
                     response_serializer=graphbed_dot_v1_dot_paramserver__pb2.CompactResponse.SerializeToString,
+            ),
+            'Forget': grpc.unary_unary_rpc_method_handler(
+                    servicer.Forget,
+                    request_deserializer=graphbed_dot_v1_dot_paramserver__pb2.ForgetRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_paramserver__pb2.ForgetResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -319,6 +336,33 @@ class ParamServer:
             '/graphbed.v1.ParamServer/Compact',
             graphbed_dot_v1_dot_paramserver__pb2.CompactRequest.SerializeToString,
             graphbed_dot_v1_dot_paramserver__pb2.CompactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Forget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.ParamServer/Forget',
+            graphbed_dot_v1_dot_paramserver__pb2.ForgetRequest.SerializeToString,
+            graphbed_dot_v1_dot_paramserver__pb2.ForgetResponse.FromString,
             options,
             channel_credentials,
             insecure,

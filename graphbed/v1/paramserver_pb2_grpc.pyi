@@ -61,6 +61,8 @@ class ParamServerStub:
     """From the lock server, before a manifest: writes one object that holds `base` plus `deltas`.
     Errors: UNAVAILABLE JOB_UNSETTLED or STORE_UNAVAILABLE: the manifest then names base and deltas instead.
     """
+    Forget: _grpc.UnaryUnaryMultiCallable[_paramserver_pb2.ForgetRequest, _paramserver_pb2.ForgetResponse]
+    """From the lock server: the job is deleted, and another one may be called like it."""
 
 @_typing.type_check_only
 class ParamServerAsyncStub(ParamServerStub):
@@ -95,6 +97,8 @@ class ParamServerAsyncStub(ParamServerStub):
     """From the lock server, before a manifest: writes one object that holds `base` plus `deltas`.
     Errors: UNAVAILABLE JOB_UNSETTLED or STORE_UNAVAILABLE: the manifest then names base and deltas instead.
     """
+    Forget: _aio.UnaryUnaryMultiCallable[_paramserver_pb2.ForgetRequest, _paramserver_pb2.ForgetResponse]  # type: ignore[assignment]
+    """From the lock server: the job is deleted, and another one may be called like it."""
 
 class ParamServerServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -162,5 +166,13 @@ class ParamServerServicer(metaclass=_abc_1.ABCMeta):
         """From the lock server, before a manifest: writes one object that holds `base` plus `deltas`.
         Errors: UNAVAILABLE JOB_UNSETTLED or STORE_UNAVAILABLE: the manifest then names base and deltas instead.
         """
+
+    @_abc_1.abstractmethod
+    def Forget(
+        self,
+        request: _paramserver_pb2.ForgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_paramserver_pb2.ForgetResponse, _abc.Awaitable[_paramserver_pb2.ForgetResponse]]:
+        """From the lock server: the job is deleted, and another one may be called like it."""
 
 def add_ParamServerServicer_to_server(servicer: ParamServerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

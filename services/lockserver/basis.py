@@ -10,6 +10,7 @@ from graphbed.storage.chain import Link, missing_object, named_objects, walk_bac
 from graphbed.storage.condemned import is_condemned
 from graphbed.storage.manifest import Manifest, StoredVersion, manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore
+from graphbed.storage.tombstone import is_name_free, is_tombstone
 from services.lockserver.context import JobContext
 from services.lockserver.generations import adopted
 from services.lockserver.lifecycle import fresh, restored
@@ -43,8 +44,8 @@ class BasisFinder:
         """Manifest `sequence` if that is given, else the state that is there.
 
         If that is older than the newest manifest, or points to what is missing, the newest manifest that is whole;
-        nothing at all for a job that has none. Raises ConfigDiffers, CheckpointMissing, CheckpointsGone,
-        CheckpointsDamaged, ObjectCorrupt, ObjectTooNew.
+        nothing at all for a job that has none, or only the tombstone of one that was deleted. Raises ConfigDiffers,
+        CheckpointMissing, CheckpointsGone, CheckpointsDamaged, ObjectCorrupt, ObjectTooNew.
         """
         if sequence is not None:
             return self._of_manifest(context, sequence)
@@ -61,14 +62,14 @@ class BasisFinder:
                 noted = _leases_of(link.manifest) if link is not None and link.manifest is not None else ()
                 return Basis(state=own, is_adopted=True, newest=newest, told=noted)
             log.error("state not adopted", job=job, damage=damage)
-        if link is None:
+        if link is None or is_name_free(self._store, job):
             state = fresh(
                 context.plan,
                 config_sha256=context.config.digest(),
                 graph_sha256=context.graph_sha256,
                 num_epochs=context.config.num_epochs,
             )
-            return Basis(state=state, is_adopted=False, newest=0)
+            return Basis(state=state, is_adopted=False, newest=newest)
         # What was given up to garbage collection may be whole now and not in a moment.
         standing = (older for older in links if not is_condemned(self._store, job, older.sequence))
         return self._of_first_whole(context, newest, chain([link], standing))
@@ -80,6 +81,8 @@ class BasisFinder:
         if sequence not in sequences:
             raise CheckpointMissing(job=job, store=self._store.address, sequence=sequence)
         manifest, sha256 = read_manifest(self._store, job, sequence)
+        if is_tombstone(manifest):
+            raise CheckpointMissing(job=job, store=self._store.address, sequence=sequence)
         damage = missing_object(self._store, named_objects(manifest))
         if damage:
             raise CheckpointsDamaged(job=job, store=self._store.address, sequence=sequence, damage=damage)

@@ -85,6 +85,15 @@ class FileStateStore:
             self._save(job, new_tag, {**kept, **written})
             return True
 
+    def remove(self, job: str, expected_tag: str) -> bool:
+        with self._failures(), self._locked():
+            found = self._load(job)
+            if found is not None and found[0] != expected_tag:
+                return False
+            self._path(job).unlink(missing_ok=True)
+            self._sync()
+            return True
+
     def _path(self, job: str) -> Path:
         return self._directory / f"{check_name(job)}{_SUFFIX}"
 
@@ -109,6 +118,10 @@ class FileStateStore:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
+        self._sync()
+
+    def _sync(self) -> None:
+        """Make durable which names there are."""
         directory = os.open(self._directory, os.O_RDONLY)
         try:
             os.fsync(directory)

@@ -8,11 +8,13 @@ from typing import Self
 from graphbed.storage import layout
 from graphbed.storage.retention import Retention, Told, reasons_to_keep
 from services.lockserver.lifecycle import is_recorded
-from services.lockserver.state import JobState
+from services.lockserver.state import JobState, Status
 
 GRACE_MANIFESTS = 2
 """So many manifests of the current generation must do without a version before it goes: one may be the last that a
 state store of before knows, and what came after it is forgotten then."""
+NOTHING_BEFORE = Retention(keep_last=1, keep_every=0)
+"""Keeps the newest manifest, a tombstone, and what is pinned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class InUse:
     """Ids of the live leases: what they store is named after them, and may be committed at any moment."""
     ended: bool
     """The job has ended and its newest manifest says so: there are no commits and no manifests to wait for."""
+    deleted: bool = False
+    """And it is a tombstone: nobody goes back to a manifest before it."""
 
     @classmethod
     def by(cls, state: JobState) -> Self:
@@ -36,6 +40,7 @@ class InUse:
             names=frozenset(receipt.key for receipt in (*state.receipts(), *starts) if receipt is not None),
             leases=frozenset(state.leases),
             ended=state.header.status.has_ended and not state.leases and is_recorded(state),
+            deleted=state.header.status is Status.DELETED and is_recorded(state),
         )
 
 
@@ -85,11 +90,13 @@ def decide(
         return sum(later > sequence for later in current) >= GRACE_MANIFESTS
 
     usable = [(told.sequence, told.epochs) for told in manifests if told.generation is not None]
+    if in_use.deleted:
+        retention = NOTHING_BEFORE
     kept = reasons_to_keep((entry for entry in usable if entry[0] not in marked), retention, pins, scores)
     condemned = {
         told.sequence
         for told in manifests
-        if told.sequence not in marked and told.sequence not in kept and outlived(told.sequence)
+        if told.sequence not in marked and told.sequence not in kept and (in_use.deleted or outlived(told.sequence))
     }
     gone = condemned | (marked - pins.keys())
     named = frozenset[str]().union(*(told.named for told in manifests if told.sequence not in gone))

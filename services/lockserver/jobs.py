@@ -10,8 +10,11 @@ from grpc import StatusCode
 from graphbed import logs
 from graphbed.clock import Clock
 from graphbed.errors import (
+    ConfigDiffers,
     GenerationOld,
     GraphbedError,
+    JobUnknown,
+    ObjectMissing,
     ObjectTooNew,
     StateContended,
     StateTooNew,
@@ -19,13 +22,14 @@ from graphbed.errors import (
     StoreFull,
     StoreUnavailable,
 )
+from graphbed.storage import layout
 from graphbed.storage.manifest import Manifest
-from graphbed.storage.objects import ObjectStore
+from graphbed.storage.objects import ObjectStore, sha256_hex
 from graphbed.storage.reading import pinned_for_a_moment
 from services.lockserver.context import JobContext
 from services.lockserver.live_states import Held, LiveStates
 from services.lockserver.metrics import LockServerMetrics
-from services.lockserver.state import Delta, JobState
+from services.lockserver.state import Delta, Header, JobState
 from services.lockserver.state_store import StateStore
 from services.lockserver.submission import write_document
 from services.lockserver.transitions import Outcome
@@ -96,7 +100,7 @@ class JobTable:
     def submit(self, context: JobContext) -> bool:
         """Write the job's configuration and begin its state; True: the job is new in the object store.
 
-        Raises ConfigDiffers, CheckpointsGone; then nothing was written.
+        Raises ConfigDiffers, CheckpointsGone, JobDeleted; then nothing was written.
         """
         job = context.config.job
         with self._lock(job):
@@ -127,7 +131,8 @@ class JobTable:
             except (StoreUnavailable, StoreDenied, StoreFull):
                 raise
             except GraphbedError as error:
-                self._complain(job, error)
+                if not (isinstance(error, JobUnknown) and self.is_gone(job)):
+                    self._complain(job, error)
                 continue
             self._complaints.pop(job, None)
             yield context, state
@@ -160,6 +165,27 @@ class JobTable:
 
         return self.change(job, outcome)
 
+    def header(self, job: str) -> Header | None:
+        """The header as the state store has it now; None, and nothing begun, if there is no state."""
+        return self._states.header(job)
+
+    def remove(self, job: str) -> bool:
+        """Forget a job that is deleted; False, and nothing changed, if its name is another job's by now."""
+        with self._lock(job):
+            return self._states.remove(job) and self.is_gone(job)
+
+    def is_gone(self, job: str) -> bool:
+        """Whether the state store has no job of this name; if so, this server forgets what it knew of one."""
+        with self._lock(job):
+            if self._states.header(job) is not None:
+                return False
+            self._contexts.pop(job, None)
+            self._complaints.pop(job, None)
+            self._metrics.forget(job)
+            with self._guard:
+                self._known.discard(job)
+            return True
+
     def look(self) -> None:
         """Ask the state store who it is, so that a restart or a failover is noticed when nobody asks for work."""
         self._states.look()
@@ -191,12 +217,27 @@ class JobTable:
 
     def _current(self, job: str) -> Held:
         before = self._states.remembered(job)
-        held = self._states.current(self.context(job))
+        try:
+            held = self._states.current(self.context(job))
+        except ConfigDiffers:
+            if not self._is_replaced(job):
+                raise
+            # Deleted at another lock server, and another job submitted under its name.
+            del self._contexts[job]
+            held = self._states.current(self.context(job))
         if before is not None and before.header.document_sha256 != held.state.header.document_sha256:
             # Submitted again at another lock server, which wrote the document before it changed the state.
             del self._contexts[job]
             self.context(job)
         return held
+
+    def _is_replaced(self, job: str) -> bool:
+        """Whether the job's configuration in the store is another one than this server knows. Raises JobUnknown."""
+        try:
+            text = self._store.get(layout.job_document(job))
+        except ObjectMissing:
+            raise JobUnknown(job=job) from None
+        return sha256_hex(text) != self.context(job).document_sha256
 
     def _lock(self, job: str) -> threading.RLock:
         with self._guard:

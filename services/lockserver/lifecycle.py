@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from graphbed.errors import InputError, JobEnded, ManifestForeign
+from graphbed.errors import InputError, JobDeleted, JobEnded, JobNotEnded, ManifestForeign
 from graphbed.graph.partition import Bucket
 from graphbed.storage import layout
 from graphbed.storage.manifest import (
@@ -14,6 +14,7 @@ from graphbed.storage.manifest import (
     StoredVersion,
 )
 from graphbed.storage.receipt import Receipt
+from graphbed.storage.tombstone import buried
 from services.lockserver.failures import lifted, quarantined
 from services.lockserver.plan import Plan
 from services.lockserver.state import Delta, Header, JobState, SealedDelta, Status
@@ -67,9 +68,11 @@ def restored(plan: Plan, manifest: Manifest, sha256: str, *, num_epochs: int) ->
 def extend(state: JobState, plan: Plan, num_epochs: int, *, document_sha256: str = "") -> Delta | None:
     """Note that the job was submitted again, with these epochs and that document; a completed one may run on.
 
-    None if there is nothing new.
+    None if there is nothing new. Raises JobDeleted.
     """
     header = state.header
+    if header.status is Status.DELETED:
+        raise JobDeleted(job=plan.job)
     changed = replace(
         header,
         num_epochs=max(num_epochs, header.num_epochs),
@@ -95,10 +98,10 @@ def unquarantine(state: JobState, job: str, bucket: Bucket | None) -> Delta | No
     """Make a quarantined bucket, or all of them, due again in the epoch that skipped it; a completed job runs on.
 
     What is leased in its next epoch already stays as it is. None if there is nothing to do. Raises InputError for a
-    bucket that is not quarantined, JobEnded if the job was cancelled.
+    bucket that is not quarantined, JobEnded if the job was cancelled or deleted.
     """
     header = state.header
-    if header.status is Status.CANCELLED:
+    if header.status in (Status.CANCELLED, Status.DELETED):
         raise JobEnded(job=job, status=header.status)
     leased = {held for lease in state.leases.values() for held in lease.buckets}
     found = [other for other in quarantined(state) if other not in leased]
@@ -125,6 +128,15 @@ def cancel(state: JobState) -> Delta | None:
         return None
     gone: dict[str, None] = dict.fromkeys(state.leases)
     return Delta(header=replace(state.header, status=Status.CANCELLED), leases=gone, beats=gone)
+
+
+def delete(state: JobState, job: str) -> Delta | None:
+    """Give up all that the job made. None if that was done before. Raises JobNotEnded while it may still be trained."""
+    if state.header.status is Status.DELETED:
+        return None
+    if not state.header.status.has_ended or state.leases:
+        raise JobNotEnded(job=job, status=state.header.status)
+    return Delta(header=replace(state.header, status=Status.DELETED))
 
 
 def completed_epochs(plan: Plan, state: JobState) -> int:
@@ -158,8 +170,11 @@ def next_manifest(
     nonce: str,
     written_at: float,
 ) -> Manifest:
-    """The manifest that follows the newest one; `base` and `deltas` together are the state's parameters."""
-    return Manifest(
+    """The manifest that follows the newest one; `base` and `deltas` together are the state's parameters.
+
+    Of a job that is deleted, a tombstone: it tells the last commits and names nothing.
+    """
+    manifest = Manifest(
         job=plan.job,
         generation=state.header.generation,
         sequence=state.header.manifest_sequence + 1,
@@ -186,6 +201,7 @@ def next_manifest(
         commits=state.commits_in_order(),
         skipped=tuple(state.skipped[bucket] for bucket in sorted(state.skipped)),
     )
+    return buried(manifest) if state.header.status is Status.DELETED else manifest
 
 
 def record_manifest(state: JobState, manifest: Manifest, sha256: str) -> Delta | None:

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 from graphbed import logs
 from graphbed.clock import Clock
-from graphbed.errors import GenerationContended, JobUnknown, StateContended, StateMoved
+from graphbed.errors import GenerationContended, JobDeleted, JobUnknown, StateContended, StateMoved
+from graphbed.storage import layout
 from graphbed.storage.generation import newest_generation
 from graphbed.storage.manifest import Manifest, manifest_sequences
 from graphbed.storage.objects import ObjectStore
+from graphbed.storage.tombstone import is_name_free
 from services.lockserver import chronicle
 from services.lockserver.codec import decode, decode_change, encode
 from services.lockserver.context import JobContext
 from services.lockserver.generations import Reason
 from services.lockserver.metrics import LockServerMetrics
 from services.lockserver.standings import Standings
-from services.lockserver.state import Delta, Header, JobState
+from services.lockserver.state import Delta, Header, JobState, Status
 from services.lockserver.state_store import StateStore
 from services.lockserver.takeover import Takeover
 
@@ -92,19 +94,34 @@ class LiveStates:
     def current(self, context: JobContext) -> Held:
         """The state as it is now, of the newest generation and of the state store that is reached.
 
-        Begins a generation where it is missing, or is not. Raises GenerationOld, GenerationContended, and what
-        Takeover.begin raises.
+        Begins a generation where it is missing, or is not. Raises JobUnknown if the job was deleted meanwhile,
+        GenerationOld, GenerationContended, and what Takeover.begin raises.
         """
         job = context.config.job
         for _ in range(ATTEMPTS):
             remembered = self.remembered(job)
             held = self._read(context)
-            if held is not None and self._is_good(job, held.state.header):
+            if held is None:
+                self._require_document(job)
+            elif self._is_good(job, held.state.header):
                 return held
             self._takeover.begin(
                 context, self._reason(job, held), identity=self._standings.identity, remembered=remembered
             )
         raise StateContended(job=job)
+
+    def remove(self, job: str) -> bool:
+        """Forget the state of a job that is deleted; False, and nothing changed, if it is another one by now."""
+        try:
+            held = self._whole(job)
+        except JobUnknown:
+            return True
+        if held.state.header.status is not Status.DELETED:
+            return False
+        with self._call("remove"):
+            removed = self._state.remove(job, held.tag)
+        self._held.pop(job, None)
+        return removed
 
     def apply(self, job: str, held: Held, delta: Delta) -> bool:
         """Change the state if it is still `held`; False, and nothing changed, if it is not."""
@@ -138,6 +155,8 @@ class LiveStates:
         if held is not None:
             # Raises where another lock server goes on in another state store: that one is to be asked.
             self._is_good(job, held.state.header)
+            if held.state.header.status is Status.DELETED:
+                raise JobDeleted(job=job)
         return self._takeover.begin(
             context,
             Reason.RESTORE,
@@ -145,6 +164,12 @@ class LiveStates:
             remembered=remembered,
             sequence=sequence,
         )
+
+    def _require_document(self, job: str) -> None:
+        """Raise JobUnknown if a job without a state was deleted: its document goes before its state does."""
+        if not self._store.exists(layout.job_document(job)):
+            self._held.pop(job, None)
+            raise JobUnknown(job=job)
 
     def _is_good(self, job: str, header: Header) -> bool:
         own = self._takeover.unfinished(job)
@@ -154,6 +179,7 @@ class LiveStates:
         """Why a generation begins, for people."""
         if held is None:
             begun = newest_generation(self._store, job) or manifest_sequences(self._store, job)
+            begun = begun and not is_name_free(self._store, job)
             return Reason.STATE_MISSING if begun else Reason.NEW
         moved = held.state.header.state_identity != self._standings.identity
         return Reason.STORE_CHANGED if moved else Reason.GENERATION_OLD

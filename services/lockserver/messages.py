@@ -27,6 +27,7 @@ _STATUS = {
     Status.PAUSED: lockserver_pb2.JOB_STATUS_PAUSED,
     Status.COMPLETED: lockserver_pb2.JOB_STATUS_COMPLETED,
     Status.CANCELLED: lockserver_pb2.JOB_STATUS_CANCELLED,
+    Status.DELETED: lockserver_pb2.JOB_STATUS_DELETED,
 }
 
 
@@ -68,6 +69,7 @@ def summary_of(job: JobContext, state: JobState) -> lockserver_pb2.JobSummary:
         live_leases=summary.live_leases,
         buckets_skipped=summary.buckets_skipped,
         buckets_quarantined=summary.buckets_quarantined,
+        priority=job.config.priority,
     )
 
 

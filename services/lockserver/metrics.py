@@ -11,6 +11,8 @@ from graphbed.errors import StoreDenied, StoreFull, StoreUnavailable
 from services.lockserver import generations
 
 _PREFIX = "graphbed_lockserver"
+_JOB = "job_name"
+"""Not `job`: Prometheus calls its scrape targets so."""
 
 
 class LockServerMetrics:
@@ -20,9 +22,13 @@ class LockServerMetrics:
         def counter(name: str, what: str, labels: tuple[str, ...] = ()) -> Counter:
             return Counter(f"{_PREFIX}_{name}", what, labels, registry=registry)
 
-        def gauge(name: str, what: str, labels: tuple[str, ...] = ("job_name",)) -> Gauge:
-            # Not `job`: Prometheus calls its scrape targets so.
-            return Gauge(f"{_PREFIX}_{name}", what, labels, registry=registry)
+        self._of_jobs: list[Gauge] = []
+
+        def gauge(name: str, what: str, labels: tuple[str, ...] = (_JOB,)) -> Gauge:
+            made = Gauge(f"{_PREFIX}_{name}", what, labels, registry=registry)
+            if _JOB in labels:
+                self._of_jobs.append(made)
+            return made
 
         self.grants = at_zero(
             counter("grants_total", "Requests for work by outcome: granted or wait.", ("outcome",)), "granted", "wait"
@@ -57,7 +63,7 @@ class LockServerMetrics:
         )
         self.settle_failures = counter("settle_failures_total", "Failed calls of the parameter server.")
         self.conflicts = counter("state_conflicts_total", "Changes that lost to another one and were tried again.")
-        self.jobs = gauge("jobs", "Jobs by status: running, paused, completed, cancelled.", ("status",))
+        self.jobs = gauge("jobs", "Jobs by status: running, paused, completed, cancelled, deleted.", ("status",))
         self.running = gauge("running", "Whether the job gives out work: 1, or 0 once it has ended or is paused.")
         self.leases = gauge("leases_active", "Live leases.")
         self.trainers = gauge("trainers_active", "Trainers that hold a lease.")
@@ -99,11 +105,17 @@ class LockServerMetrics:
             "read",
             "create",
             "apply",
+            "remove",
         )
+
+    def forget(self, job: str) -> None:
+        """Show nothing more of a job that is gone."""
+        for gauge in self._of_jobs:
+            gauge.remove_by_labels({_JOB: job})
 
     @contextmanager
     def state_call(self, op: str) -> Iterator[None]:
-        """Time one call of the state store: jobs, tag, changes, read, create or apply."""
+        """Time one call of the state store: jobs, tag, changes, read, create, apply or remove."""
         started = time.perf_counter()
         try:
             yield

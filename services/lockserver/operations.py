@@ -9,6 +9,7 @@ from graphbed.errors import LeaseLost, TrainerUnknown
 from graphbed.graph.partition import Bucket
 from services.lockserver import lifecycle, transitions
 from services.lockserver.collector import Collected, Collector
+from services.lockserver.deletion import Deleted, Deleter
 from services.lockserver.failures import quarantined
 from services.lockserver.jobs import JobTable
 from services.lockserver.manifests import ManifestWriter
@@ -43,10 +44,11 @@ class TrainerReport:
 class Operations:
     """Every change is a transition of one job's state. Safe for concurrent threads."""
 
-    def __init__(self, *, jobs: JobTable, manifests: ManifestWriter, collector: Collector) -> None:
+    def __init__(self, *, jobs: JobTable, manifests: ManifestWriter, collector: Collector, deleter: Deleter) -> None:
         self._jobs = jobs
         self._manifests = manifests
         self._collector = collector
+        self._deleter = deleter
 
     def cancel(self, job: str) -> None:
         """End a job for good; its leases are void. It is in a manifest on return. Raises JobUnknown."""
@@ -63,6 +65,10 @@ class Operations:
     def collect(self, job: str, *, dry_run: bool) -> Collected:
         """Delete garbage of a job at once, a bounded number of objects. Raises as Collector.collect."""
         return self._collector.collect(job, dry_run=dry_run)
+
+    def delete(self, job: str) -> Deleted:
+        """Delete a job that has ended, a bounded number of objects. Raises as Deleter.delete."""
+        return self._deleter.delete(job)
 
     def unquarantine(self, job: str, bucket: Bucket | None) -> list[Bucket]:
         """Make a quarantined bucket, or all of them, due again; return which. They are in a manifest on return.

@@ -40,6 +40,14 @@ redis.call('XADD', KEYS[2], 'MAXLEN', '~', {REMEMBERED}, '*', 'from', ARGV[1], '
 return 1
 """
 
+# KEYS: hash, stream. ARGV: expected tag. Answers 1 if the job is not there any more.
+_REMOVE = f"""
+local found = redis.call('HGET', KEYS[1], '{_TAG}')
+if found and found ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2])
+return 1
+"""
+
 
 class _Moved(exceptions.RedisError):  # type: ignore[misc]
     """A new connection leads to another life of the server than the calls before."""
@@ -67,6 +75,7 @@ class RedisStateStore:
         )
         self._identity: str | None = None
         self._change: Callable[..., Any] = self._client.register_script(_CHANGE)
+        self._remove: Callable[..., Any] = self._client.register_script(_REMOVE)
 
     @property
     def address(self) -> str:
@@ -125,6 +134,17 @@ class RedisStateStore:
         self, job: str, expected_tag: str, new_tag: str, written: Mapping[str, str], removed: AbstractSet[str]
     ) -> bool:
         return bool(expected_tag) and self._run(job, expected_tag, new_tag, written, removed)
+
+    def remove(self, job: str, expected_tag: str) -> bool:
+        with self._failures():
+            if self._client.hget(_hash(job), _TAG) not in (None, expected_tag):
+                return False
+            # First the name: while the state is there nobody creates another, whose name this would take.
+            self._client.srem(_JOBS, job)
+            removed = bool(self._remove(keys=[_hash(job), _stream(job)], args=[expected_tag]))
+            if not removed:
+                self._client.sadd(_JOBS, job)
+        return removed
 
     def close(self) -> None:
         """Close the connections."""

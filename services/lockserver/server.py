@@ -16,6 +16,7 @@ from graphbed.v1 import lockserver_pb2, lockserver_pb2_grpc
 from services.lockserver import evaluations, fitness
 from services.lockserver.collector import Collector
 from services.lockserver.coordinator import Coordinator
+from services.lockserver.deletion import Deleter
 from services.lockserver.housekeeper import Expiry, Repeater
 from services.lockserver.jobs import JobTable
 from services.lockserver.manifests import ManifestWriter
@@ -114,7 +115,8 @@ def start_lockserver(
     )
     observer = Observer(jobs=jobs, clock=clock, metrics=metrics)
     collector = Collector(jobs=jobs, store=store, clock=clock, metrics=metrics)
-    operations = Operations(jobs=jobs, manifests=manifests, collector=collector)
+    deleter = Deleter(jobs=jobs, manifests=manifests, collector=collector, store=store, parameters=parameters)
+    operations = Operations(jobs=jobs, manifests=manifests, collector=collector, deleter=deleter)
     servicer = LockServerServicer(coordinator, operations, observer)
 
     def register(server: grpc.Server) -> None:

@@ -111,6 +111,12 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
     ) -> lockserver_pb2.CollectResponse:
         return collect_reply(self._operations.collect(request.job, dry_run=request.dry_run))
 
+    def Delete(
+        self, request: lockserver_pb2.DeleteRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.DeleteResponse:
+        deleted = self._operations.delete(request.job)
+        return lockserver_pb2.DeleteResponse(objects=deleted.objects, bytes=deleted.bytes, finished=deleted.finished)
+
     def Pause(
         self, request: lockserver_pb2.PauseRequest, context: grpc.ServicerContext
     ) -> lockserver_pb2.PauseResponse:

@@ -43,6 +43,10 @@ class Parameters(Protocol):
         """Write one object that holds `base` plus `deltas`."""
         ...
 
+    def forget(self, job: str) -> None:
+        """Hold nothing more of a job that was deleted."""
+        ...
+
 
 @dataclass(slots=True)
 class _Told:

@@ -24,11 +24,13 @@ class Status(StrEnum):
     """No new leases; the live ones may commit."""
     COMPLETED = "completed"
     CANCELLED = "cancelled"
+    DELETED = "deleted"
+    """Over for good; nothing that it pointed to is needed, and what is left of it goes."""
 
     @property
     def has_ended(self) -> bool:
         """Whether no lease can live."""
-        return self in (Status.COMPLETED, Status.CANCELLED)
+        return self in (Status.COMPLETED, Status.CANCELLED, Status.DELETED)
 
 
 class RequestKind(StrEnum):
@@ -248,7 +250,9 @@ class JobState:
         )
 
     def receipts(self) -> list[Receipt]:
-        """Everything that it points to: current versions, and the parameters."""
+        """Everything that it points to: current versions, and the parameters; nothing once it is deleted."""
+        if self.header.status is Status.DELETED:
+            return []
         base = [] if self.header.base is None else [self.header.base]
         return [*self.pointers.values(), *(delta.receipt for delta in self.deltas.values()), *base]
 

@@ -57,6 +57,10 @@ class StateStore(Protocol):
         """
         ...
 
+    def remove(self, job: str, expected_tag: str) -> bool:
+        """Forget the job; False, and nothing changed, if the tag is not the expected one. True if it is not there."""
+        ...
+
 
 class MemoryStateStore:
     """A state store in this process, gone with it: for tests and for trying things."""
@@ -113,4 +117,12 @@ class MemoryStateStore:
             self._changes.setdefault(job, deque(maxlen=REMEMBERED)).append(
                 Change(before=tag, after=new_tag, written=dict(written), removed=frozenset(removed))
             )
+            return True
+
+    def remove(self, job: str, expected_tag: str) -> bool:
+        with self._lock:
+            if self._jobs.get(job, (expected_tag,))[0] != expected_tag:
+                return False
+            self._jobs.pop(job, None)
+            self._changes.pop(job, None)
             return True

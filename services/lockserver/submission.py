@@ -2,27 +2,31 @@
 
 from graphbed.config.job import JobConfig
 from graphbed.config.load import parse_job
-from graphbed.errors import CheckpointsGone, ConfigDiffers, ObjectExists, ObjectMissing
+from graphbed.errors import CheckpointsGone, ConfigDiffers, JobDeleted, ObjectExists, ObjectMissing
 from graphbed.storage import layout
 from graphbed.storage.chain import newest_readable
 from graphbed.storage.objects import ObjectStore
+from graphbed.storage.tombstone import is_name_free, tombstone
 from services.lockserver.context import JobContext
-from services.lockserver.state import Header
+from services.lockserver.state import Header, Status
 
 
 def write_document(store: ObjectStore, context: JobContext, *, header: Header | None, state: str) -> bool:
     """Put the job's configuration where it belongs; True: the job is new there.
 
     `header` is of the state that the job has by now, if any, and was read before this is called; `state` is where. A
-    refused submit writes nothing. Raises ConfigDiffers, CheckpointsGone.
+    refused submit writes nothing. Raises ConfigDiffers, CheckpointsGone, JobDeleted.
     """
     job = context.config.job
+    buried = None if header else tombstone(store, job)
+    if (header and header.status is Status.DELETED) or (buried and not is_name_free(store, job)):
+        raise JobDeleted(job=job)
     key, data = layout.job_document(job), context.config_yaml.encode()
     before = _submitted(store, job)
     _require_checkpoints(store, job, header, before, state=state)
     if before is not None:
         _require_extension(context.config, before)
-    told = header or newest_readable(store, job)
+    told = header or (None if buried else newest_readable(store, job))
     if told is not None:
         context.require_same(told)
     if before is None:

@@ -117,6 +117,14 @@ class Jobs:
             told["key"] = receipt.key
         return receipt
 
+    def forget(self, job: str) -> None:
+        """Hold nothing more of a job that was deleted."""
+        check_name(job)
+        with self._lock:
+            self._jobs.pop(job, None)
+            self._oldest_round = self._rounds.issued + 1
+        log.info("a job is forgotten for good", job=job)
+
     def _get(self, job: str) -> ServedJob | None:
         check_name(job)
         with self._lock:

@@ -70,6 +70,10 @@ class ParamServicer(paramserver_pb2_grpc.ParamServerServicer):
         )
         return pb.CompactResponse(receipt=receipt.to_proto())
 
+    def Forget(self, request: pb.ForgetRequest, context: grpc.ServicerContext) -> pb.ForgetResponse:
+        self._jobs.forget(request.job)
+        return pb.ForgetResponse()
+
 
 def _deltas(messages: Iterable[pb.SealedDelta]) -> Deltas:
     return [(message.lease_id, Receipt.from_proto(message.receipt)) for message in messages]

@@ -9,10 +9,12 @@ from prometheus_client import CollectorRegistry
 
 from graphbed.clock import SystemClock
 from graphbed.config.job import JobConfig
+from graphbed.errors import JobNotEnded
 from graphbed.storage.address import open_store
 from graphbed.storage.manifest import Manifest
 from graphbed.v1 import lockserver_pb2
 from services.lockserver.collector import Collector
+from services.lockserver.deletion import Deleted, Deleter
 from services.lockserver.file_store import FileStateStore
 from services.lockserver.jobs import JobTable
 from services.lockserver.manifests import ManifestWriter
@@ -52,6 +54,23 @@ def collect(config: JobConfig, *, dry_run: bool, environ: Mapping[str, str]) -> 
     return [collect_reply(each) for each in collected]
 
 
+def delete(config: JobConfig, *, environ: Mapping[str, str]) -> list[Deleted]:
+    """Delete the job with all its bytes, part by part; one that was interrupted is cancelled first.
+
+    Raises InputError while a run works on the store, and what Deleter.delete raises.
+    """
+    with _keepers(config, environ) as keepers:
+        operations = keepers.operations
+        try:
+            deleted = [operations.delete(config.job)]
+        except JobNotEnded:
+            operations.cancel(config.job)
+            deleted = [operations.delete(config.job)]
+        while not deleted[-1].finished:
+            deleted.append(operations.delete(config.job))
+    return deleted
+
+
 @contextmanager
 def _keepers(config: JobConfig, environ: Mapping[str, str]) -> Iterator[_Keepers]:
     """The jobs of the store, while no run works on it. Raises InputError if one does."""
@@ -71,7 +90,8 @@ def _keepers(config: JobConfig, environ: Mapping[str, str]) -> Iterator[_Keepers
             jobs=jobs, store=store, parameters=None, clock=clock, random_hex=_random_hex, metrics=metrics
         )
         collector = Collector(jobs=jobs, store=store, clock=clock, metrics=metrics)
-        yield _Keepers(jobs, Operations(jobs=jobs, manifests=manifests, collector=collector))
+        deleter = Deleter(jobs=jobs, manifests=manifests, collector=collector, store=store, parameters=None)
+        yield _Keepers(jobs, Operations(jobs=jobs, manifests=manifests, collector=collector, deleter=deleter))
 
 
 def _random_hex() -> str:

@@ -142,7 +142,8 @@ def test_an_abandoned_upload_is_aborted_once_it_is_old(s3: S3Place) -> None:
     store = s3.store()
     assert store.abort_unfinished(older_than_seconds=3600.0) == 0
     time.sleep(1.1)  # the server tells whole seconds
-    assert store.abort_unfinished(older_than_seconds=0.0) == 1
+    assert store.abort_unfinished(older_than_seconds=0.0, prefix="b/") == 0
+    assert store.abort_unfinished(older_than_seconds=0.0, prefix="a/") == 1
     assert client._list_multipart_uploads(s3.bucket, prefix=s3.prefix).uploads == []
     assert store.abort_unfinished(older_than_seconds=0.0) == 0
 

@@ -74,6 +74,20 @@ def test_a_change_that_is_sent_again_happens_once(store: StateStore, job: str) -
     assert store.read(job) == ("t2", {"a": "2"})
 
 
+def test_a_job_that_is_removed_is_unknown_and_may_be_created_again(store: StateStore, job: str) -> None:
+    store.create(job, "t1", {"a": "1"})
+    store.apply(job, "t1", "t2", {"a": "2"}, set())
+    assert not store.remove(job, "t1"), "it was changed since"
+    assert store.read(job) == ("t2", {"a": "2"}) and job in store.jobs()
+    assert store.remove(job, "t2")
+    assert store.remove(job, "t2"), "the answer may have been lost"
+    assert job not in store.jobs() and store.changes(job, "t1") is None
+    with pytest.raises(JobUnknown):
+        store.tag(job)
+    assert store.create(job, "t3", {"b": "3"})
+    assert store.read(job) == ("t3", {"b": "3"}) and job in store.jobs()
+
+
 def test_thousands_of_fields_change_at_once(store: StateStore, job: str) -> None:
     fields = {f"done:{index}/0": str(index) for index in range(20_000)}
     store.create(job, "t1", {})

@@ -87,7 +87,7 @@ class Objects:
         for key in keys:
             self.delete(key)
 
-    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+    def abort_unfinished(self, *, older_than_seconds: float, prefix: str = "") -> int:
         return 0
 
 
@@ -178,7 +178,7 @@ class FailingObjects(_Failing):
         for key in keys:
             self.delete(key)
 
-    def abort_unfinished(self, *, older_than_seconds: float) -> int:
+    def abort_unfinished(self, *, older_than_seconds: float, prefix: str = "") -> int:
         return 0
 
 
@@ -213,6 +213,9 @@ class States(MemoryStateStore):
         if self._jobs.get(job) is not before:
             self._observe(job, self._jobs[job][1])
         return applied
+
+    def remove(self, job: str, expected_tag: str) -> bool:
+        raise AssertionError("nobody deletes a job here")
 
     def restart(self, *, forgotten: int) -> None:
         """Begin a new life with what was there so many changes ago; 0: with everything."""
@@ -276,3 +279,6 @@ class FailingStates(_Failing):
         return self._call(
             "apply", lambda: self._states.apply(job, expected_tag, new_tag, written, removed), changes=True
         )
+
+    def remove(self, job: str, expected_tag: str) -> bool:
+        return self._states.remove(job, expected_tag)

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from graphbed.clients.lockserver import LockServerClient
 from graphbed.config.load import dump_job
-from graphbed.errors import BadReceipt, ConfigDiffers, GraphMissing, InputError, JobUnknown, LeaseLost
+from graphbed.errors import BadReceipt, ConfigDiffers, GraphMissing, InputError, JobNotEnded, JobUnknown, LeaseLost
 from graphbed.graph.partition import Partition
 from graphbed.storage import layout
 from graphbed.storage.chain import commit_log
@@ -149,6 +149,27 @@ def test_a_job_from_submit_to_its_last_manifest(client: LockServerClient, store:
     wait = client.acquire("ann", uuid.uuid4().hex).wait
     assert wait.reason == lockserver_pb2.WAIT_REASON_NO_JOB
     assert 0.2 <= wait.retry_after.ToTimedelta().total_seconds() <= 1
+
+
+def test_garbage_is_told_of_and_a_finished_job_is_deleted_with_all_its_bytes(
+    client: LockServerClient, store: DirectoryStore, job: str
+) -> None:
+    client.submit(config_yaml(job, priority=3))
+    with pytest.raises(JobNotEnded, match=f"{job} is running"):
+        client.delete(job)
+    told = client.collect(job, dry_run=True)
+    assert [list(kept.reasons) for kept in told.kept] == [["newest"]] and told.finished
+    client.cancel(job)
+    assert {entry.job: entry.priority for entry in client.list_jobs()} == {job: 3}
+    deleted = client.delete(job)
+    assert deleted.finished and deleted.objects >= 3
+    assert job not in [entry.job for entry in client.list_jobs()]
+    kept = {key.split("/")[2] for key in store.list(layout.job(job))}
+    assert kept == {"generations", "checkpoints"}
+    with pytest.raises(JobUnknown):
+        client.get_job(job)
+    assert client.submit(config_yaml(job, dimension=8)) == (job, True)
+    assert client.acquire("t1", uuid.uuid4().hex).HasField("grant")
 
 
 def test_errors_come_as_the_catalogue_says(client: LockServerClient, job: str) -> None:

@@ -12,6 +12,7 @@ from graphbed.storage import layout
 from graphbed.storage.directory import DirectoryStore
 from graphbed.storage.manifest import Manifest, require_newest
 from services.lockserver.file_store import FileStateStore
+from services.lockserver.state import Status
 from services.standalone.cluster import state_folder
 from services.standalone.lock import FolderLock
 from tests.unit.lockserver.cluster import WITH_OPERATOR, Cluster
@@ -188,3 +189,21 @@ def test_a_job_of_a_cluster_is_meant_by_its_name_and_its_store_comes_from_the_en
     assert "no job nobody" in refusal(capsys, "checkpoints", "list", "nobody")
     monkeypatch.delenv("GRAPHBED_STORE")
     assert "127.0.0.1:1 does not answer" in refusal(capsys, "checkpoints", "list", "j", "--lockserver", "127.0.0.1:1")
+
+
+def test_a_job_on_this_machine_is_deleted_when_nobody_trains_or_needs_it_and_it_is_meant(
+    cluster: Cluster, job: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "needs --yes" in refusal(capsys, "jobs", "delete", job)
+    with FolderLock(state_folder(str(tmp_path / "store"))):
+        assert "another" in refusal(capsys, "jobs", "delete", job, "--yes")
+    cluster.store.put(layout.pin("j", "good"), b'{"sequence": 1}')
+    assert "pin good" in refusal(capsys, "jobs", "delete", job, "--yes")
+    assert cluster.jobs.current("j").header.status is Status.RUNNING
+    cluster.store.delete(layout.pin("j", "good"))
+    assert cli.run(["jobs", "delete", job, "--yes", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["job"], document["deleted"]) == ("j", True) and document["bytes"] > 0
+    assert cluster.store.list(layout.partitions("j")) == [] and cluster.state.jobs() == []
+    assert not cluster.store.exists(layout.job_document("j"))
+    assert "no job j" in refusal(capsys, "checkpoints", "restore", job, "--sequence", "1")

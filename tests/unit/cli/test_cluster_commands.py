@@ -21,6 +21,7 @@ class DictionaryLockServer(lockserver_pb2_grpc.LockServerServicer):
     def __init__(self) -> None:
         self.jobs: dict[str, lockserver_pb2.GetJobResponse] = {}
         self.draining: set[str] = set()
+        self.collections = 0
         self.quarantined = [
             lockserver_pb2.BucketInfo(
                 bucket=common_pb2.Bucket(lhs=lhs, rhs=0),
@@ -61,6 +62,22 @@ class DictionaryLockServer(lockserver_pb2_grpc.LockServerServicer):
     def Cancel(self, request, context):
         self.jobs[request.job].summary.status = lockserver_pb2.JOB_STATUS_CANCELLED
         return lockserver_pb2.CancelResponse()
+
+    def Delete(self, request, context):
+        # In parts, as a lock server deletes what is large.
+        finished = not self.jobs[request.job].leases
+        del self.jobs[request.job].leases[:]
+        if finished:
+            del self.jobs[request.job]
+        return lockserver_pb2.DeleteResponse(objects=3, bytes=1000, finished=finished)
+
+    def Collect(self, request, context):
+        kept = [lockserver_pb2.KeptCheckpoint(sequence=3, reasons=["newest", "best"])]
+        finished = request.dry_run or self.collections == 1
+        self.collections += not request.dry_run
+        return lockserver_pb2.CollectResponse(
+            kept=kept, condemned=[self.collections], objects=2, bytes=500, finished=finished, waiting_bytes=70
+        )
 
     def Pause(self, request, context):
         self.jobs[request.job].summary.status = lockserver_pb2.JOB_STATUS_PAUSED
@@ -247,3 +264,26 @@ def test_trainers_are_listed_and_drained(lockserver: str, capsys):
     assert "given work again" in capsys.readouterr().out
     assert run(["trainers", "list"]) == 0
     assert "no" in capsys.readouterr().out
+
+
+def test_a_job_is_deleted_to_the_end_by_whoever_says_yes(tmp_path: Path, lockserver: str, capsys, monkeypatch):
+    assert run(["submit", str(write_job(tmp_path))]) == 0
+    capsys.readouterr()
+    assert run(["jobs", "list"]) == 0
+    assert "50%" in capsys.readouterr().out
+    assert run(["jobs", "delete", "j"]) == 2
+    assert "needs --yes" in capsys.readouterr().err
+    assert run(["jobs", "delete", "j", "--yes"]) == 0
+    assert capsys.readouterr().out == "job j deleted: 6 objects, 2,000 bytes\n"
+    assert run(["jobs", "list"]) == 0
+    assert capsys.readouterr().out == "no jobs\n"
+
+
+def test_garbage_is_collected_to_the_end_and_told_with_the_reasons_for_what_stays(lockserver: str, capsys):
+    assert run(["checkpoints", "gc", "j", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "2 objects, 500 bytes would be deleted" in said and "checkpoint 3 is kept: newest, best" in said
+    assert run(["checkpoints", "gc", "j", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["objects"], document["bytes"], document["condemned"]) == (4, 1000, [1, 2])
+    assert document["waiting_bytes"] == 70

@@ -19,6 +19,7 @@ from graphbed.storage.receipt import Receipt
 from graphbed.v1 import paramserver_pb2
 from services.lockserver.collector import Collector
 from services.lockserver.coordinator import Commitment, Coordinator, Granted
+from services.lockserver.deletion import Deleter
 from services.lockserver.housekeeper import Expiry
 from services.lockserver.jobs import JobTable
 from services.lockserver.manifests import ManifestWriter
@@ -47,6 +48,7 @@ class BookkeepingParameters:
     settled: list[tuple[Any, ...]] = field(default_factory=list)
     contents: dict[str, list[str]] = field(default_factory=dict)
     """Base object → ids of the leases whose deltas it holds."""
+    forgotten: list[str] = field(default_factory=list)
     store: ObjectStore | None = None
     """Where base objects are written."""
 
@@ -73,6 +75,10 @@ class BookkeepingParameters:
         if self.store is not None:
             self.store.put(key, b"-")
         return Receipt(key=key, size=1, sha256=SHA256)
+
+    def forget(self, job: str) -> None:
+        self._require_reachable()
+        self.forgotten.append(job)
 
     def _require_reachable(self) -> None:
         if not self.reachable:
@@ -118,7 +124,18 @@ class Cluster:
             only_job=only_job,
         )
         self.collector = Collector(jobs=self.jobs, store=store, clock=self.clock, metrics=metrics)
-        self.operations = Operations(jobs=self.jobs, manifests=self.manifests, collector=self.collector)
+        self.operations = Operations(
+            jobs=self.jobs,
+            manifests=self.manifests,
+            collector=self.collector,
+            deleter=Deleter(
+                jobs=self.jobs,
+                manifests=self.manifests,
+                collector=self.collector,
+                store=store,
+                parameters=self.parameters,
+            ),
+        )
         self.expiry = Expiry(jobs=self.jobs, clock=self.clock, metrics=metrics)
         self.observer = Observer(jobs=self.jobs, clock=self.clock, metrics=metrics)
         self.jobs.open_all()

@@ -350,3 +350,17 @@ def test_a_newer_generation_subtracts_what_it_does_not_know_and_an_older_one_is_
     with pytest.raises(LeaseLost):
         world.push(void, 6)
     assert world.counted() == [3, 0, 0]
+
+
+def test_a_job_that_is_forgotten_may_begin_anew_with_other_tensors(world: World):
+    lease = world.grant()
+    world.push(lease, 3)
+    world.jobs.forget(JOB)
+    with pytest.raises(TensorUnknown):
+        world.jobs.pull(JOB, [])
+    other = {name: np.zeros((2, 2), np.float32) for name in initial()}
+    world.jobs.declare(JOB, other)
+    world.jobs.settle(JOB, None, None, [], [], generation=2)
+    assert {name: values.tolist() for name, values in world.jobs.pull(JOB, list(other)).items()} == {
+        name: values.tolist() for name, values in other.items()
+    }
