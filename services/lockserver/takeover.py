@@ -82,7 +82,7 @@ class Takeover:
         for _ in range(ATTEMPTS):
             stored = self._read(job)
             basis = self._finder.find(context, stored.state, sequence)
-            claim = self._claim(job, reason, identity)
+            claim = self._claim(job, reason, identity, stored.state)
             if not basis.is_adopted:
                 # Until the claim, another server may have collected what an older manifest names; it stops at that.
                 basis = self._finder.find(context, stored.state, sequence)
@@ -106,11 +106,13 @@ class Takeover:
         self._tell(claim, found, basis, known, after)
         return found
 
-    def _claim(self, job: str, reason: Reason, identity: str) -> Generation:
+    def _claim(self, job: str, reason: Reason, identity: str, state: JobState | None) -> Generation:
         """Take the next number, or go on with one that was taken before. Raises GenerationContended."""
         newest = newest_generation(self._store, job)
         claim = self._unfinished.get(job)
-        if claim is None or claim.number < newest or claim.state_identity != identity:
+        # A state of that number is there already if only the answer to its installation was lost.
+        begun = state.header.generation if state is not None else 0
+        if claim is None or claim.number < newest or claim.number == begun or claim.state_identity != identity:
             claim = self._unfinished[job] = Generation(
                 job=job,
                 number=newest + 1,
@@ -156,6 +158,8 @@ class Takeover:
             stored = self._read(job)
             candidate = stored.state if basis.is_adopted else None
             if stored.state is not None and stored.state.header.generation >= manifest.generation:
+                if _is_behind(stored.state, manifest):
+                    raise GenerationContended(job=job)
                 return stored.state
         raise GenerationContended(job=job)
 
@@ -212,3 +216,9 @@ class Takeover:
             commits_lost=lost,
             leases_void=void,
         )
+
+
+def _is_behind(state: JobState, manifest: Manifest) -> bool:
+    """Whether an earlier try to begin this generation was carried out late, without this manifest."""
+    header = state.header
+    return header.generation == manifest.generation and header.manifest_sequence < manifest.sequence

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-CHANGES = ("acquire", "renew", "commit", "release", "expire", "manifest")
-"""Requests and housekeeping that change a job's state."""
+CHANGES = ("acquire", "renew", "commit", "release", "expire", "manifest", "pause", "resume", "revoke", "restore")
+"""Requests of trainers and people, and housekeeping, that change a job's state."""
 
 STATE_FAULTS = (
     "apply: fails before",
@@ -26,7 +26,7 @@ START_FAULTS = ("read: fails before", "read: crash before")
 REQUIRED = frozenset(
     [
         *((change, fault) for change in CHANGES for fault in STATE_FAULTS),
-        *(("manifest", fault) for fault in MANIFEST_FAULTS),
+        *((writer, fault) for writer in ("manifest", "restore") for fault in MANIFEST_FAULTS),
         *(("collect", fault) for fault in COLLECTION_FAULTS),
         *(("pin", fault) for fault in ("create: fails before", "create: fails after", "overtaken", "refused", "done")),
         *(("start", fault) for fault in START_FAULTS),

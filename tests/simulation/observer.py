@@ -5,7 +5,7 @@ from collections import Counter
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
 from graphbed.storage.chain import named_objects
-from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest
+from graphbed.storage.manifest import Manifest, read_manifest
 from graphbed.storage.objects import sha256_hex
 from services.lockserver.codec import decode
 from services.lockserver.plan import Plan
@@ -21,6 +21,8 @@ class Observer:
         self._objects = objects
         self._state: JobState | None = None
         self._leases: set[str] = set()
+        self._manifests: dict[int, tuple[Manifest, str]] = {}
+        """Every manifest that was created, by number, and its SHA-256."""
         self.restores: set[int] = set()
         """Manifests that an operator asked to go back to."""
         self.pinned: dict[str, frozenset[str]] = {}
@@ -37,6 +39,15 @@ class Observer:
         """Leases that their trainers hand back without a failure."""
         self.lifted = 0
         """Buckets that were made due again."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the newest manifest says that the job is completed."""
+        return self._newest is not None and self._newest.status == "completed"
+
+    @property
+    def _newest(self) -> Manifest | None:
+        return self._manifests[len(self._manifests)][0] if self._manifests else None
 
     def observe(self, job: str, fields: dict[str, str] | None) -> None:
         """A job has a new state; None: it was lost."""
@@ -63,7 +74,7 @@ class Observer:
     def _begins_as_its_manifest_tells(self, job: str, old: JobState | None, new: JobState) -> None:
         """A generation begins without leases, as its first manifest or with what was committed since."""
         assert not new.leases, "a generation began with leases"
-        manifest, _ = read_manifest(self._objects, job, new.header.manifest_sequence)
+        manifest, _ = self._manifests[new.header.manifest_sequence]
         assert manifest.generation == new.header.generation
         told = {pointer.partition: pointer.version.key for pointer in manifest.pointers}
         begun = {partition: receipt.key for partition, receipt in new.pointers.items()}
@@ -134,7 +145,8 @@ class Observer:
         """An object was created: a manifest names only what is there."""
         if not key.startswith(layout.manifests(self._plan.job)):
             return
-        manifest, _ = read_manifest(self._objects, self._plan.job, int(key[-17:-5]))
+        manifest, sha256 = read_manifest(self._objects, self._plan.job, int(key[-17:-5]))
+        self._manifests[manifest.sequence] = manifest, sha256
         self._follows(manifest)
         for needed in named_objects(manifest):
             assert needed.key in self._objects.data, f"{key} names {needed.key}, which is not there"
@@ -143,8 +155,8 @@ class Observer:
         """A manifest follows the one before, or one that an operator chose; generations never go back."""
         if manifest.sequence == 1:
             return
-        before, _ = read_manifest(self._objects, manifest.job, manifest.sequence - 1)
-        parent, sha256 = read_manifest(self._objects, manifest.job, manifest.parent)
+        before, _ = self._manifests[manifest.sequence - 1]
+        parent, sha256 = self._manifests[manifest.parent]
         assert manifest.parent_sha256 == sha256
         assert manifest.generation >= before.generation, f"{manifest.sequence} is of an older generation"
         assert parent == before or manifest.parent in self.restores, f"{manifest.sequence} leaves out {before.sequence}"
@@ -157,7 +169,8 @@ class Observer:
         if not key.startswith((layout.partitions(job), layout.parameters(job))):
             return
         self.deleted += 1
-        newest, _ = read_manifest(self._objects, job, manifest_sequences(self._objects, job)[-1])
+        newest = self._newest
+        assert newest is not None, f"{key} goes, and there is no manifest yet"
         assert all(key != needed.key for needed in named_objects(newest)), (
             f"{key} goes, which the newest manifest needs"
         )
@@ -170,6 +183,12 @@ class Observer:
             assert key not in starts, f"{key} goes, which a live lease starts from"
         for delta in self._state.deltas.values():
             assert key != delta.receipt.key, f"{key} goes, which the parameters need"
+
+    def has_taken(self, manifest: Manifest) -> bool:
+        """Whether no state of the manifest's generation goes on without it."""
+        header = self._state.header if self._state is not None else None
+        is_of_it = header is not None and header.generation == manifest.generation
+        return not is_of_it or header.manifest_sequence >= manifest.sequence
 
     def lives(self, lease_id: str) -> bool:
         """Whether a lease lives."""

@@ -16,7 +16,7 @@ from tests.simulation.trainers import is_to_be_repeated
 from tests.simulation.world import NO_FAULTS, World
 
 PERIOD_SECONDS = 1.0
-PAUSES = 0.05
+PAUSES = 0.1
 """Share of looks at which a job is paused; it is resumed at the next look."""
 REVOCATIONS = 0.3
 FORGIVENESS = 0.1

@@ -69,7 +69,7 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
         num_epochs=EPOCHS,
         num_groups=world.random.choice([2, 4]),
         relations=WITH_OPERATOR,
-        lease={"ttl_seconds": 6.0},
+        lease={"ttl_seconds": 6.0, "max_failures": world.random.choice([1, 2, 3])},
         checkpoint={"interval_seconds": world.random.choice([1.0, 2.0, 8.0]), "keep_last": 2},
     )
     plan = Plan.from_config(config, schema)
@@ -109,10 +109,10 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
     _Impostor(world, replicas, leases)
     _lose_states(world, states)
     _Restorer(world, replicas, objects, observer, config.job)
-    while world.steps < steps and not _ended(objects, config):
+    while world.steps < steps and not observer.has_ended:
         assert world.step()
     world.faults = NO_FAULTS
-    while not _ended(objects, config):
+    while not observer.has_ended:
         assert world.steps < steps + QUIET_STEPS, "the job never ends"
         assert world.step()
     _check_end(objects, config, compacted)
@@ -148,7 +148,7 @@ def _lose_states(world: World, states: States) -> None:
     """The state store forgets something now and then."""
 
     def look() -> None:
-        world.after(0.1, look)
+        world.after(1.0, look)
         if world.chance("state_loss"):
             states.forget()
         if world.chance("state_restart"):
@@ -156,7 +156,7 @@ def _lose_states(world: World, states: States) -> None:
         if world.chance("state_put_back"):
             states.restart(forgotten=world.random.randint(1, FORGOTTEN_CHANGES))
 
-    world.after(0.1, look)
+    world.after(1.0, look)
 
 
 class _Restorer:
@@ -173,16 +173,23 @@ class _Restorer:
         world.after(1.0, self._look)
 
     def _look(self) -> None:
-        self._world.after(0.25, self._look)
+        self._world.after(1.0, self._look)
         sequences = manifest_sequences(self._objects, self._job)
         if not sequences or not self._world.chance("restore"):
             return
         sequence = self._world.random.choice(sequences[-RESTORED:])
+        self._restore(sequence)
+
+    def _restore(self, sequence: int) -> None:
+        """Ask until somebody answers."""
         self._observer.restores.add(sequence)
         answer = self._world.random.choice(self._servers).handle("restore", lambda c: c.restore(self._job, sequence))
+        if is_to_be_repeated(answer):
+            self._world.after(1.0, lambda: self._restore(sequence))
         if isinstance(answer, Manifest):
             assert (answer.parent, answer.commits) == (sequence, ())
             assert read_manifest(self._objects, self._job, answer.sequence)[0] == answer
+            assert self._observer.has_taken(answer), f"the restore to {sequence} was answered and did not happen"
 
 
 class _Impostor:
@@ -219,11 +226,6 @@ class _Impostor:
         for what, request in (("foreign renew", renew), ("foreign release", release), ("foreign commit", commit)):
             answer = self._world.random.choice(self._servers).handle(what, request)
             assert isinstance(answer, GraphbedError), f"{what} of {lease_id} was answered {answer}"
-
-
-def _ended(objects: Objects, config: JobConfig) -> bool:
-    newest = manifest_sequences(objects, config.job)
-    return bool(newest) and read_manifest(objects, config.job, newest[-1])[0].status == "completed"
 
 
 def _check_end(objects: Objects, config: JobConfig, compacted: dict[str, list[str]]) -> None:

@@ -13,8 +13,8 @@ from tests.simulation.world import Crashed, World
 
 A = TypeVar("A")
 
-RARE = {"commit": 4, "release": 12, "expire": 12, "submit": 12, "manifest": 4, "collect": 4, "start": 4}
-"""Requests that change something so seldom that faults must come more often to meet them: by these factors."""
+NEW = 40
+"""A fault that has not yet met the request in this history comes so many times as often: some requests are seldom."""
 
 MAX_OVERTAKING = 2
 """How many calls may be overtaken at once, one inside the other."""
@@ -113,24 +113,23 @@ class _Failing:
 
     def _call(self, name: str, work: Callable[[], A], *, changes: bool) -> A:
         kind = name if changes else "read"
-        if self._happens(self._world.faults.refused, changes):
-            self._world.note(f"{kind}: fails before")
+        if self._happens(f"{kind}: fails before", self._world.faults.refused):
             raise StoreUnavailable(address=self.address)
-        if self._deadly and self._happens(self._world.faults.crash, changes):
-            self._world.note(f"{kind}: crash before")
+        if self._deadly and self._happens(f"{kind}: crash before", self._world.faults.crash):
             raise Crashed
         result = work()
-        if changes and self._happens(self._world.faults.unanswered, changes):
-            self._world.note(f"{kind}: fails after")
+        if changes and self._happens(f"{kind}: fails after", self._world.faults.unanswered):
             raise StoreUnavailable(address=self.address)
-        if self._deadly and changes and self._happens(self._world.faults.crash, changes):
-            self._world.note(f"{kind}: crash after")
+        if self._deadly and changes and self._happens(f"{kind}: crash after", self._world.faults.crash):
             raise Crashed
         return result
 
-    def _happens(self, rate: float, changes: bool) -> bool:
-        serving = self._world.serving[-1] if self._world.serving else ""
-        return self._world.random.random() < rate * (RARE.get(serving, 1) if changes else 1)
+    def _happens(self, fault: str, rate: float) -> bool:
+        is_new = self._world.serving and not self._world.cells[self._world.serving[-1], fault]
+        happens = self._world.random.random() < rate * (NEW if is_new else 1)
+        if happens:
+            self._world.note(fault)
+        return happens
 
 
 class FailingObjects(_Failing):

@@ -4,34 +4,32 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation.coverage import MESSAGE_FAULTS, REQUIRED, empty_cells
+from tests.simulation.coverage import MESSAGE_FAULTS, empty_cells
 from tests.simulation.run import simulate
 
-SEEDS_A_SHARD = 8
-STEPS = 4000
+SEEDS = 40
+STEPS = 3000
+"""Under faults, for each seed; some thousand more follow until its job has ended."""
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("shard", range(2))
-def test_no_fault_breaks_an_invariant_and_every_job_ends(shard: int):
-    """At least 50,000 steps a shard; `python -m tests.simulation --seeds N 1` replays seed N."""
+def test_no_fault_breaks_an_invariant_and_every_job_ends():
+    """`python -m tests.simulation --seeds N 1 --steps 3000` replays seed N."""
     cells: Counter[tuple[str, str]] = Counter()
     happened: Counter[str] = Counter()
-    steps = void = skipped = 0
-    for seed in range(shard * SEEDS_A_SHARD, (shard + 1) * SEEDS_A_SHARD):
+    steps = void = skipped = lifted = 0
+    for seed in range(SEEDS):
         history = simulate(seed, steps=STEPS)
         cells += history.cells
         happened += history.happened
         steps += history.steps
         void += history.void_leases
         skipped += history.skipped
-    # A long run of `python -m tests.simulation` fills them all.
-    assert len(empty_cells(cells)) <= len(REQUIRED) / 4
+        lifted += history.lifted
+    assert not empty_cells(cells)
     assert all(happened[fault] for fault in MESSAGE_FAULTS)
-    assert steps >= 50_000
-    assert void >= 50
-    # Seldom, as a new generation forgets failures: the seeds of the second shard meet it.
-    assert skipped >= shard
+    assert steps >= 100_000
+    assert min(void, skipped, lifted) >= 5
 
 
 def test_the_same_seed_makes_the_same_history():

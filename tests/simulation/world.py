@@ -21,25 +21,25 @@ class Faults:
     repeated: float = 0.03
     late: float = 0.05
     """A message that takes seconds instead of milliseconds."""
-    crash: float = 0.02
+    crash: float = 0.005
     """A lock server, at a call of a store: before it or after it has happened."""
-    refused: float = 0.02
+    refused: float = 0.01
     """A call of a store that fails before it has happened."""
-    unanswered: float = 0.02
+    unanswered: float = 0.01
     """A call of a store that fails after it has happened."""
     overtaken: float = 0.1
     """Another event comes between a lock server and its next call of the state store."""
     trainer_crash: float = 0.02
     """At each step of a trainer."""
     trainer_pause: float = 0.01
-    state_loss: float = 0.0005
-    """The state store forgets everything, at any event."""
-    state_restart: float = 0.0005
-    """The state store begins a new life with everything it had."""
-    state_put_back: float = 0.0005
-    """The state store begins a new life without its last changes."""
-    restore: float = 0.001
-    """An operator goes back to an older checkpoint."""
+    state_loss: float = 0.005
+    """The state store forgets everything, in any second."""
+    state_restart: float = 0.005
+    """The state store begins a new life with everything it had, in any second."""
+    state_put_back: float = 0.005
+    """The state store begins a new life without its last changes, in any second."""
+    restore: float = 0.01
+    """An operator goes back to an older checkpoint, in any second."""
 
 
 NO_FAULTS = Faults(**dict.fromkeys(Faults.__slots__, 0.0))

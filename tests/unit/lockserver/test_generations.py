@@ -1,5 +1,7 @@
 """Generations: what a state store may forget, and what a job goes on with then."""
 
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pytest
@@ -30,17 +32,40 @@ from tests.unit.lockserver.examples import square_schema
 
 
 class ForgetfulStates(MemoryStateStore):
-    """A state store that can be restarted with what it had, with what it had before, or with nothing."""
+    """A state store that can be restarted with what it had, with what it had before, or with nothing.
+
+    Its next change is not answered if `failing` is set: "after" it has happened, or before it happens "late".
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.life = 1
+        self.failing = ""
+        self._late: Callable[[], object] | None = None
 
     def identity(self) -> str:
         return f"life {self.life}"
 
     def copy(self) -> dict[str, tuple[str, dict[str, str]]]:
         return {job: (tag, dict(fields)) for job, (tag, fields) in self._jobs.items()}
+
+    def apply(
+        self, job: str, expected_tag: str, new_tag: str, written: Mapping[str, str], removed: AbstractSet[str]
+    ) -> bool:
+        def happen() -> bool:
+            return super(ForgetfulStates, self).apply(job, expected_tag, new_tag, written, removed)
+
+        failing, self.failing = self.failing, ""
+        if failing == "late":
+            self._late = happen
+        elif self._late is not None:
+            self._late()
+            self._late = None
+        if failing == "after":
+            happen()
+        if failing:
+            raise StoreUnavailable(address=self.address)
+        return happen()
 
     def restart(self, content: dict[str, tuple[str, dict[str, str]]]) -> None:
         self._jobs = dict(content)
@@ -435,6 +460,31 @@ def test_a_restore_goes_back_to_an_older_manifest_and_the_job_runs_on_from_there
     assert cluster.count("generations_total", reason="restore") == 1
     with pytest.raises(LeaseLost):
         cluster.commit(held)
+    finish(cluster)
+
+
+@pytest.mark.parametrize("failing", ["after", "late"])
+def test_a_restore_whose_answer_was_lost_is_done_when_it_is_asked_for_again(
+    cluster: Cluster, states: ForgetfulStates, failing: str
+) -> None:
+    cluster.work(3)
+    cluster.manifests.write("j")
+    told = cluster.jobs.current("j")
+    cluster.work(5)
+    states.failing = failing
+    with pytest.raises(StoreUnavailable):
+        cluster.coordinator.restore("j", 2)
+    if failing == "late":
+        with pytest.raises(GenerationContended):
+            cluster.coordinator.restore("j", 2)
+    cluster.work(1)
+    # Its generation has begun, and leases were granted in it: going back once more takes another.
+    begun = cluster.jobs.current("j").header.generation
+    manifest = cluster.coordinator.restore("j", 2)
+    assert manifest.generation == begun + 1
+    state = cluster.jobs.current("j")
+    assert (state.header.generation, state.header.manifest_sequence) == (manifest.generation, manifest.sequence)
+    assert (state.pointers, state.done) == (told.pointers, told.done)
     finish(cluster)
 
 
