@@ -38,6 +38,8 @@ class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason
     """work is due, but as many trainers work for its job as it may have"""
     WAIT_REASON_DRAINING: _WaitReason.ValueType  # 5
     """the trainer gets no new lease; it should end"""
+    WAIT_REASON_STORE_AWAY: _WaitReason.ValueType  # 6
+    """the lock server does not reach the object store"""
 
 class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper): ...
 
@@ -52,6 +54,8 @@ WAIT_REASON_TRAINERS_ENOUGH: WaitReason.ValueType  # 4
 """work is due, but as many trainers work for its job as it may have"""
 WAIT_REASON_DRAINING: WaitReason.ValueType  # 5
 """the trainer gets no new lease; it should end"""
+WAIT_REASON_STORE_AWAY: WaitReason.ValueType  # 6
+"""the lock server does not reach the object store"""
 Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
 
 class _Phase:

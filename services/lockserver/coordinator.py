@@ -68,16 +68,19 @@ class Coordinator:
         random_hex: Callable[[], str],
         metrics: LockServerMetrics,
         parameters_exact: Callable[[str, JobState], bool],
+        store_away: Callable[[], bool],
         only_job: str | None = None,
     ) -> None:
         """With `only_job`, leases are granted for that job alone. `parameters_exact` tells whether the parameter server
-        serves a job's commits and nothing else, without which a deterministic job gets no lease."""
+        serves a job's commits and nothing else, without which a deterministic job gets no lease. `store_away` tells
+        whether the object store is away; then no lease begins."""
         self._jobs = jobs
         self._manifests = manifests
         self._store = store
         self._random_hex = random_hex
         self._metrics = metrics
         self._parameters_exact = parameters_exact
+        self._store_away = store_away
         self._only_job = only_job
 
     def acquire(self, *, trainer: str, request_id: str) -> Granted | Waiting:
@@ -96,9 +99,10 @@ class Coordinator:
                 return _granted(context, repeated.lease)
         reasons = []
         granted = None
-        draining = any(trainer in state.draining for _, state in found)
+        refused = [NoWork.DRAINING] if any(trainer in state.draining for _, state in found) else []
+        refused += [NoWork.STORE_AWAY] if self._store_away() else []
         for context, state in sorted(found, key=lambda entry: _turn(*entry)):
-            if state.header.status is Status.RUNNING and granted is None and not draining:
+            if state.header.status is Status.RUNNING and granted is None and not refused:
                 answer = self._acquire_of(context, trainer=trainer, request_id=request_id)
                 if isinstance(answer, NoWork):
                     reasons.append(answer)
@@ -106,10 +110,8 @@ class Coordinator:
                     granted = _granted(context, answer)
             elif state.leases_of(trainer):
                 self._forget(context, trainer)
-        if draining:
-            reasons.append(NoWork.DRAINING)
         self._metrics.grants.labels("granted" if granted else "wait").inc()
-        return granted or _waiting(reasons)
+        return granted or _waiting([*refused, *reasons])
 
     def renew(self, *, trainer: str, lease_id: str, progress: Progress) -> float:
         """Count a sign of life; return the seconds until the lease may be ended. Raises LeaseLost."""
@@ -269,7 +271,13 @@ def _granted(context: JobContext, lease: Lease) -> Granted:
 
 
 def _waiting(reasons: Sequence[NoWork]) -> Waiting:
-    for reason in (NoWork.DRAINING, NoWork.PARTITIONS_BUSY, NoWork.FIRST_EPOCH, NoWork.TRAINERS_ENOUGH):
+    for reason in (
+        NoWork.DRAINING,
+        NoWork.STORE_AWAY,
+        NoWork.PARTITIONS_BUSY,
+        NoWork.FIRST_EPOCH,
+        NoWork.TRAINERS_ENOUGH,
+    ):
         if reason in reasons:
             return Waiting(reason=reason, retry_after_seconds=RETRY_BUSY_SECONDS)
     return Waiting(reason=NoWork.NOTHING_DUE, retry_after_seconds=RETRY_NO_JOB_SECONDS)

@@ -29,6 +29,8 @@ class NoWork(Enum):
     """Work is free, but touches no partition that has been trained."""
     TRAINERS_ENOUGH = auto()
     """As many trainers work for the job as it may have."""
+    STORE_AWAY = auto()
+    """What a lease starts from could not be fetched now, nor stored what it makes."""
     DRAINING = auto()
     """The trainer is to end."""
 

@@ -13,7 +13,7 @@ from graphbed.rpc.server import RunningServer, start_server
 from graphbed.storage.measured import MeasuredStore, ObjectStoreMetrics
 from graphbed.storage.objects import ObjectStore
 from graphbed.v1 import lockserver_pb2, lockserver_pb2_grpc
-from services.lockserver import evaluations, fitness
+from services.lockserver import evaluations, fitness, outage
 from services.lockserver.collector import Collector
 from services.lockserver.coordinator import Coordinator
 from services.lockserver.deletion import Deleter
@@ -104,6 +104,7 @@ def start_lockserver(
         jobs=jobs, store=store, parameters=parameters, clock=clock, random_hex=random_hex, metrics=metrics
     )
     settler = Settler(jobs=jobs, parameters=parameters, clock=clock, metrics=metrics) if parameters else None
+    look_out = outage.Outage(store)
     coordinator = Coordinator(
         jobs=jobs,
         manifests=manifests,
@@ -111,6 +112,7 @@ def start_lockserver(
         random_hex=random_hex,
         metrics=metrics,
         parameters_exact=settler.is_exact if settler else lambda *_: False,
+        store_away=look_out.is_on,
         only_job=settings.only_job,
     )
     observer = Observer(jobs=jobs, clock=clock, metrics=metrics)
@@ -142,6 +144,7 @@ def start_lockserver(
     ]
     watch = fitness.Fitness(jobs=jobs, set_serving=running.set_serving)
     repeaters.append(Repeater("fitness", watch.tick, period_seconds=fitness.PERIOD_SECONDS, clock=clock))
+    repeaters.append(Repeater("outage", look_out.tick, period_seconds=outage.PERIOD_SECONDS, clock=clock))
     shown = evaluations.Evaluations(jobs=jobs, store=store, metrics=metrics)
     repeaters.append(Repeater("evaluations", shown.tick, period_seconds=evaluations.PERIOD_SECONDS, clock=clock))
     repeaters.append(Repeater("observing", observer.tick, period_seconds=PERIOD_SECONDS, clock=clock))

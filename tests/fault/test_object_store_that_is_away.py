@@ -84,6 +84,8 @@ def test_an_outage_of_five_ttl_costs_no_lease_and_starts_nothing(tmp_path: Path)
         time.sleep(2 * TTL_SECONDS)
         held = {lease.lease_id: lease.renewals for lease in locks.get_job(config.job).leases}
         assert held, "no lease was under way"
+        # A trainer that knows of no outage gets nothing either.
+        assert locks.acquire("newcomer", "r1").wait.reason == lockserver_pb2.WAIT_REASON_STORE_AWAY
         granted, stopped_at = len(logged(lockserver, "lease granted")), buckets_done()
         time.sleep(3 * TTL_SECONDS)
         now = {lease.lease_id: lease.renewals for lease in locks.get_job(config.job).leases}

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from graphbed.cli import __main__ as cli
 from graphbed.config.load import dump_job
+from graphbed.storage import layout
 from graphbed.storage.address import open_store
-from graphbed.storage.manifest import newest_manifest
+from graphbed.storage.chain import commit_log, named_objects
+from graphbed.storage.manifest import manifest_sequences, newest_manifest, read_manifest
 from tests.fixtures.graphs import codex_job, ingest_quietly, store_url
 from tests.fixtures.history import check_history
 from tests.fixtures.processes import clean_environment
@@ -70,6 +73,34 @@ def test_an_interrupted_run_keeps_its_commits_and_the_next_one_goes_on(tmp_path:
     assert result["status"] == "completed"
     commits = check_history(store, config)
     assert len(commits) > done_before
+
+
+def test_the_store_stays_bounded_however_many_epochs_are_trained(tmp_path: Path, capsys) -> None:
+    checkpoint = {"interval_seconds": 0.5, "keep_last": 2}
+    config = codex_job(store_url(tmp_path), num_epochs=40, checkpoint=checkpoint)
+    store = open_store(config.store, {})
+    ingest_quietly(config, store)
+    job_file = tmp_path / "job.yaml"
+    job_file.write_text(dump_job(config))
+    run = start(job_file)
+    most = 0
+    while run.poll() is None:
+        most = max(most, len(store.list(layout.partitions(config.job))))
+        time.sleep(0.2)
+    assert run.returncode == 0, run.communicate()
+    # Six leases an epoch replace two of the four partitions each: 480 versions were written. A version goes when two
+    # manifests do without it, and there is one at each epoch's end: some epochs' versions, and those of a busy moment.
+    written = sum(len(commit.partitions) for commit in commit_log(store, config.job))
+    assert written == 40 * 6 * 2
+    assert most <= 10 * 6 * 2
+    assert cli.run(["checkpoints", "gc", str(job_file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["waiting_bytes"] == 0
+    named = {
+        version.key
+        for sequence in manifest_sequences(store, config.job)[-2:]
+        for version in named_objects(read_manifest(store, config.job, sequence)[0])
+    }
+    assert {*store.list(layout.partitions(config.job)), *store.list(layout.parameters(config.job))} == named
 
 
 def test_a_finished_job_trains_on_when_it_is_given_more_epochs(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The operator of the simulated world: pauses, resumes, revokes and forgives, and resumes when the faults are over."""
+"""The operator of the simulated world: pauses, resumes, revokes, forgives, collects; resumes when faults are over."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,6 +21,7 @@ PAUSES = 0.1
 REVOCATIONS = 0.3
 FORGIVENESS = 0.1
 """Share of looks at which all quarantined buckets are made due again."""
+COLLECTIONS = 0.1
 _EXPECTED = (ManifestForeign, JobEnded, JobUnknown, LeaseLost)
 
 
@@ -50,6 +51,11 @@ class SimulatedOperator:
             self._ask("revoke", lambda operations: operations.revoke(lease_id))
         if self._world.random.random() < FORGIVENESS:
             self._ask("unquarantine", lambda operations: operations.unquarantine(self._job, None))
+
+        if self._world.random.random() < COLLECTIONS:
+            self._ask("collect", lambda operations: operations.collect(self._job, dry_run=False))
+        if self._world.random.random() < COLLECTIONS:
+            self._ask("collect", lambda operations: operations.collect(self._job, dry_run=True))
 
     def _ask(self, what: str, request: Callable[[Operations], object]) -> None:
         answer = self._world.random.choice(self._servers).operate(what, request)

@@ -74,6 +74,7 @@ class SimulatedServer:
         cluster.clock.advance(TICK_SECONDS * self._pace)
         ticks = {
             "look": cluster.jobs.look,
+            "outage": cluster.outage.tick,
             "expire": cluster.expiry.tick,
             "manifest": cluster.manifests.tick,
             "collect": cluster.collector.tick,

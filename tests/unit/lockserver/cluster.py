@@ -26,6 +26,7 @@ from services.lockserver.manifests import ManifestWriter
 from services.lockserver.metrics import LockServerMetrics
 from services.lockserver.observer import Observer
 from services.lockserver.operations import Operations
+from services.lockserver.outage import Outage
 from services.lockserver.settling import Settler
 from services.lockserver.state_store import MemoryStateStore, StateStore
 from tests.unit.lockserver.examples import SHA256, delta_receipt, make_config, receipts
@@ -114,6 +115,7 @@ class Cluster:
             metrics=metrics,
         )
         self.settler = Settler(jobs=self.jobs, parameters=self.parameters, clock=self.clock, metrics=metrics)
+        self.outage = Outage(store)
         self.coordinator = Coordinator(
             jobs=self.jobs,
             manifests=self.manifests,
@@ -121,6 +123,7 @@ class Cluster:
             random_hex=next_hex,
             metrics=metrics,
             parameters_exact=self.settler.is_exact,
+            store_away=self.outage.is_on,
             only_job=only_job,
         )
         self.collector = Collector(jobs=self.jobs, store=store, clock=self.clock, metrics=metrics)

@@ -164,6 +164,17 @@ def test_what_the_best_manifest_names_stays_and_its_reason_is_told():
     assert decision.kept == {2: ["best"], 5: ["last"], 6: ["newest"]}
 
 
+def test_of_a_deleted_job_every_manifest_is_condemned_at_once_but_its_tombstone_and_what_is_pinned():
+    manifests = [told(sequence, lease) for sequence, lease in enumerate("abcd", start=1)]
+    deleted = replace(NOTHING_IN_USE, ended=True, deleted=True)
+    many = Retention(keep_last=9, keep_every=1, keep_best=9)
+    decision = plan(
+        [*manifests, told(5)], *"abcd", retention=many, scores={1: 1.0}, pins={2: ["pin p"]}, in_use=deleted
+    )
+    assert decision.condemned == (1, 3, 4) and garbage(decision) == ["a", "c", "d"]
+    assert decision.kept == {2: ["pin p"], 5: ["newest"]}
+
+
 @dataclass(frozen=True)
 class World:
     """Everything a collection may find."""

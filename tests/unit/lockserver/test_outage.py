@@ -1,0 +1,93 @@
+"""While the object store is away no lease begins, those that live go on, and everything continues when it is back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphbed.errors import StoreDenied, StoreUnavailable
+from graphbed.storage.directory import DirectoryStore
+from services.lockserver.coordinator import Granted, Waiting
+from services.lockserver.scheduler import NoWork
+from services.lockserver.state import Progress
+from tests.unit.lockserver.cluster import Cluster, next_hex
+from tests.unit.lockserver.examples import square_schema
+
+
+class AwayStore(DirectoryStore):
+    """A directory that every call finds unreachable, or refused, as long as `error` is set."""
+
+    error: Exception | None = None
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name in ("create", "put", "get", "exists", "size", "list", "sizes", "delete", "delete_many"):
+            return self._unless_away(found)
+        return found
+
+    def _unless_away(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*arguments: Any) -> Any:
+            if self.error is not None:
+                raise self.error
+            return call(*arguments)
+
+        return guarded
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> AwayStore:
+    return AwayStore(tmp_path)
+
+
+@pytest.fixture
+def cluster(store: AwayStore) -> Cluster:
+    cluster = Cluster(store)
+    cluster.submit(square_schema(8), num_groups=8)
+    cluster.work(2)
+    cluster.outage.tick()
+    return cluster
+
+
+def ask(cluster: Cluster, trainer: str, request_id: str | None = None) -> Granted | Waiting:
+    return cluster.coordinator.acquire(trainer=trainer, request_id=request_id or next_hex())
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(address="s3"), StoreDenied(address="s3")])
+def test_nothing_new_is_granted_until_the_store_is_back(cluster: Cluster, store: AwayStore, error: Exception):
+    store.error = error
+    cluster.outage.tick()
+    for _ in range(3):
+        waiting = ask(cluster, "ann")
+        assert isinstance(waiting, Waiting) and waiting.reason is NoWork.STORE_AWAY
+    assert not cluster.jobs.current("j").leases
+    store.error = None
+    cluster.outage.tick()
+    assert isinstance(ask(cluster, "ann"), Granted)
+
+
+def test_a_lease_that_lives_is_renewed_and_its_grant_told_again(cluster: Cluster, store: AwayStore):
+    granted = ask(cluster, "ann", "r1")
+    assert isinstance(granted, Granted)
+    lease_id = granted.lease.lease_id
+    store.error = StoreUnavailable(address="s3")
+    for edges in range(1, 40):
+        cluster.outage.tick()
+        cluster.expiry.tick()
+        cluster.clock.advance(1.0)
+        cluster.coordinator.renew(trainer="ann", lease_id=lease_id, progress=Progress(edges=edges))
+    assert ask(cluster, "ann", "r1") == granted
+    store.error = None
+    cluster.outage.tick()
+    cluster.commit(granted)
+    cluster.work_to_the_end()
+    cluster.manifests.tick()
+    assert cluster.jobs.current("j").header.status.has_ended
+
+
+def test_a_trainer_that_asks_anew_meanwhile_holds_nothing_any_more(cluster: Cluster, store: AwayStore):
+    assert isinstance(ask(cluster, "ann"), Granted)
+    store.error = StoreUnavailable(address="s3")
+    cluster.outage.tick()
+    assert isinstance(ask(cluster, "ann"), Waiting)
+    assert not cluster.jobs.current("j").leases
