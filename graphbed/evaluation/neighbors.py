@@ -17,7 +17,7 @@ def nearest(model: TrainedModel, entity_type: str, entity: int, k: int) -> list[
 
     Raw means before any operator, whatever comparator the job trains with.
     """
-    query_1D = comparable(Comparator.COS, model.rows(entity_type, np.array([entity])))
+    query_1D = comparable(Comparator.COS, as_double(model.rows(entity_type, np.array([entity]))))
 
     def cosines(table: NDArray[np.float32]) -> NDArray[np.float32]:
         products = query_1D @ comparable(Comparator.COS, as_double(table)).T

@@ -103,8 +103,8 @@ def comparable(comparator: Comparator, x_BD: torch.Tensor) -> torch.Tensor:
 class TrainedModel:
     """The tables and parameters of one checkpoint, and how they make a score.
 
-    An entity's id counts through the partitions of its type: partition 0 first. Tables and parameters are float32;
-    queries and candidates are multiplied in float64.
+    An entity's id counts through the partitions of its type: partition 0 first. Tables, parameters and what operators
+    make of candidates are float32; queries pass operators in float64, and are multiplied with candidates in float64.
     """
 
     comparator: Comparator
@@ -155,16 +155,16 @@ class TrainedModel:
         """Entities of a type."""
         return sum(len(table) for table in self.tables[entity_type])
 
-    def rows(self, entity_type: str, ids: NDArray[np.int64]) -> torch.Tensor:
-        """Raw embeddings [B, D] of the entities `ids` [B], as float64."""
+    def rows(self, entity_type: str, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Raw embeddings [B, D] of the entities `ids` [B]."""
         tables = self.tables[entity_type]
         bounds = np.cumsum([0] + [len(table) for table in tables])
         part = np.searchsorted(bounds, ids, side="right") - 1
-        rows = np.empty((len(ids), tables[0].shape[1]))
+        rows = np.empty((len(ids), tables[0].shape[1]), np.float32)
         for index in np.unique(part):
             inside = np.flatnonzero(part == index)
             rows[inside] = tables[index][ids[inside] - bounds[index]]
-        return torch.from_numpy(rows)
+        return rows
 
     def changes_candidates(self, relation: int, sought: Side) -> bool:
         """Whether the candidates pass the relation's operator: only right sides of plain relations do."""
@@ -177,7 +177,7 @@ class TrainedModel:
         Reciprocal: g_r(l) when right sides are sought, h_r(t) when left ones are. Plain: l, and g_r(t).
         """
         entry = self.entry(relations[0])
-        vectors = self.rows(self.entity_type(relations[0], other(sought)), given)
+        vectors = as_double(self.rows(self.entity_type(relations[0], other(sought)), given))
         if entry.reciprocal:
             vectors = operate(entry.operator, vectors, self._values(relations, sought))
         elif sought == "lhs":
@@ -199,18 +199,23 @@ class TrainedModel:
         return torch.cat([vectors[:, :1], comparable(self.comparator, vectors[:, 1:])], dim=1)
 
     def candidates(self, sought: Side, relation: int, table_VD: NDArray[np.float32]) -> torch.Tensor:
-        """What the queries of `relation` are compared with, [V, D]: raw rows, or g_r of them for plain relations."""
+        """What the queries of `relation` are compared with, [V, D] in float64."""
+        return self._comparable(as_double(self.operated(sought, relation, table_VD)))
+
+    def operated(self, sought: Side, relation: int, table_VD: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Candidates of `relation` [V, D] before the comparator: raw rows, or g_r of them for plain relations."""
         if not self.changes_candidates(relation, sought):
-            return self._comparable(as_double(table_VD))
+            return table_VD
         operator = self.entry(relation).operator
         values = self._values(np.array([relation], dtype=np.int32), "rhs")
         if operator in (Operator.LINEAR, Operator.AFFINE):
             # In a float32 product the last bit of a row would depend on its place.
-            return self._comparable(operate(operator, as_double(table_VD), values))
-        # A whole table passes the operator for each relation, so in float32: half the memory traffic. Element by
-        # element, the result does not depend on the place of a row.
-        vectors = operate(operator, torch.tensor(table_VD), values.float())
-        return self._comparable(vectors.double())
+            vectors = operate(operator, as_double(table_VD), values).float()
+        else:
+            # Element by element it does not, and a whole table passes the operator for each relation.
+            vectors = operate(operator, torch.tensor(table_VD), values.float())
+        rows: NDArray[np.float32] = vectors.numpy()
+        return rows
 
     def _values(self, relations: NDArray[np.int32], side: Side) -> torch.Tensor:
         """Operator parameters [B, D] as float64; [B, 0] without an operator."""

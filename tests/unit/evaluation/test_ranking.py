@@ -92,7 +92,7 @@ def test_ranks_agree_with_a_slow_independent_implementation(
         model = random_model(operator, comparator, reciprocal=reciprocal, counts=counts, seed=seed)
         test, train = random_edges(model, 12, seed), random_edges(model, 60, seed + 100)
         for sought in SIDES:
-            raw = rank(model, test, sought, None, quiet, block_rows=3, kept_rows=0)
+            raw = rank(model, test, sought, None, quiet, block_rows=3)
             filtered = rank(model, test, sought, KnownEntities.build(train, sought), quiet)
             assert raw.tolist() == slow_ranks(model, test, sought, None)
             assert filtered.tolist() == slow_ranks(model, test, sought, train)
@@ -106,7 +106,7 @@ def test_partitions_and_blocks_do_not_change_ranks():
     table = {kind: parts[0] for kind, parts in whole.tables.items()}
     test = random_edges(whole, 200, 6)
     index = {sought: KnownEntities.build(random_edges(whole, 500, 7), sought) for sought in SIDES}
-    for cuts, kept in ((2, 0), (5, 0), (5, 100)):
+    for cuts in (2, 5):
         parts = {kind: np.array_split(rows, cuts) for kind, rows in table.items()}
         counts = {kind: [len(part) for part in some] for kind, some in parts.items()}
         config = job(list(whole.groups.entries), dict.fromkeys(counts, cuts), Comparator.DOT)
@@ -115,10 +115,7 @@ def test_partitions_and_blocks_do_not_change_ranks():
         model = TrainedModel.build(config, schema(relations, counts), parts, parameters)
         for sought in SIDES:
             expected = rank(whole, test, sought, index[sought], quiet)
-            assert (
-                rank(model, test, sought, index[sought], quiet, block_rows=4, kept_rows=kept).tolist()
-                == expected.tolist()
-            )
+            assert rank(model, test, sought, index[sought], quiet, block_rows=4).tolist() == expected.tolist()
 
 
 def test_progress_counts_every_rank_once():
