@@ -177,7 +177,7 @@ class JobTable:
     def is_gone(self, job: str) -> bool:
         """Whether the state store has no job of this name; if so, this server forgets what it knew of one."""
         with self._lock(job):
-            if self._states.header(job) is not None:
+            if self._states.exists(job):
                 return False
             self._contexts.pop(job, None)
             self._complaints.pop(job, None)

@@ -91,6 +91,15 @@ class LiveStates:
             return None
         return decode(fields, job=job, address=self._state.address).header
 
+    def exists(self, job: str) -> bool:
+        """Whether the state store has a state of the job, whatever it says."""
+        try:
+            with self._call("tag"):
+                self._state.tag(job)
+        except JobUnknown:
+            return False
+        return True
+
     def current(self, context: JobContext) -> Held:
         """The state as it is now, of the newest generation and of the state store that is reached.
 

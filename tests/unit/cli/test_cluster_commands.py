@@ -1,6 +1,9 @@
 """Submit, cancel and status, against a lock server that keeps its jobs in a dictionary."""
 
 import json
+import os
+import pty
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -277,6 +280,23 @@ def test_a_job_is_deleted_to_the_end_by_whoever_says_yes(tmp_path: Path, lockser
     assert capsys.readouterr().out == "job j deleted: 6 objects, 2,000 bytes\n"
     assert run(["jobs", "list"]) == 0
     assert capsys.readouterr().out == "no jobs\n"
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 2), (b"y\n", 0)])
+def test_a_person_at_a_terminal_is_asked_before_a_job_is_deleted(
+    tmp_path: Path, lockserver: str, capsys, monkeypatch, answer: bytes, code: int
+):
+    assert run(["submit", str(write_job(tmp_path))]) == 0
+    capsys.readouterr()
+    keyboard, terminal = pty.openpty()
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        os.write(keyboard, answer)
+        assert run(["jobs", "delete", "j"]) == code
+    os.close(keyboard)
+    captured = capsys.readouterr()
+    assert "delete the job j, its checkpoints and all its bytes? [y/N]" in captured.err + captured.out
+    assert ("was not deleted" in captured.err) is (code == 2) and ("job j deleted" in captured.out) is (code == 0)
 
 
 def test_garbage_is_collected_to_the_end_and_told_with_the_reasons_for_what_stays(lockserver: str, capsys):
