@@ -160,6 +160,12 @@ class LeaseLost(GraphbedError):
     code, reason = StatusCode.ABORTED, "LEASE_LOST"
 
 
+class ParentUncommitted(GraphbedError):
+    """The lease starts from what another one of its trainer will store; commit that one first."""
+
+    code, reason = StatusCode.FAILED_PRECONDITION, "PARENT_UNCOMMITTED"
+
+
 class TensorUnknown(GraphbedError):
     """The tensor {name} was not declared."""
 

@@ -19,6 +19,7 @@ SERVICE = "lockserver"
 
 DEADLINE_SECONDS: Mapping[str, float] = {
     "Acquire": 5.0,
+    "AcquireSuccessor": 5.0,
     "Renew": 5.0,
     # A commit may wait for a manifest, and that for the object store.
     "Commit": 20.0,
@@ -63,6 +64,18 @@ class LockServerClient:
             told["lease"] = reply.grant.lease_id or None
         return reply
 
+    def acquire_successor(
+        self, trainer_id: str, request_id: str, parent_lease_id: str
+    ) -> lockserver_pb2.AcquireSuccessorResponse:
+        """Ask for what comes after a lease that lives: a grant, or how long to wait. Raises LeaseLost."""
+        request = lockserver_pb2.AcquireSuccessorRequest(
+            trainer_id=trainer_id, request_id=request_id, parent_lease_id=parent_lease_id
+        )
+        with history.operation("acquire", trainer=trainer_id, request=request_id, parent=parent_lease_id) as told:
+            reply = self._call("AcquireSuccessor", self._stub.AcquireSuccessor, request)
+            told["lease"] = reply.grant.lease_id or None
+        return reply
+
     def renew(
         self,
         trainer_id: str,
@@ -86,7 +99,10 @@ class LockServerClient:
         parameters: Receipt | None,
         stats: lockserver_pb2.LeaseStats,
     ) -> None:
-        """Make the stored versions current and the buckets done. Raises LeaseLost, BadReceipt."""
+        """Make the stored versions current and the buckets done.
+
+        Raises LeaseLost, ParentUncommitted, BadReceipt.
+        """
         request = lockserver_pb2.CommitRequest(
             trainer_id=trainer_id,
             request_id=request_id,

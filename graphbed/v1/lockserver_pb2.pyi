@@ -70,7 +70,7 @@ class _PhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Phase.ValueType
     PHASE_STORE: _Phase.ValueType  # 3
     PHASE_COMMIT: _Phase.ValueType  # 4
     PHASE_WAITING: _Phase.ValueType  # 5
-    """for a server that is away"""
+    """for a server that is away, or for the lease that it succeeds"""
 
 class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper): ...
 
@@ -80,7 +80,7 @@ PHASE_TRAIN: Phase.ValueType  # 2
 PHASE_STORE: Phase.ValueType  # 3
 PHASE_COMMIT: Phase.ValueType  # 4
 PHASE_WAITING: Phase.ValueType  # 5
-"""for a server that is away"""
+"""for a server that is away, or for the lease that it succeeds"""
 Global___Phase: _TypeAlias = Phase  # noqa: Y015
 
 class _ReleaseReason:
@@ -182,6 +182,57 @@ class AcquireResponse(_message.Message):
 Global___AcquireResponse: _TypeAlias = AcquireResponse  # noqa: Y015
 
 @_typing.final
+class AcquireSuccessorRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PARENT_LEASE_ID_FIELD_NUMBER: _builtins.int
+    trainer_id: _builtins.str
+    request_id: _builtins.str
+    parent_lease_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        trainer_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        parent_lease_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent_lease_id", b"parent_lease_id", "request_id", b"request_id", "trainer_id", b"trainer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcquireSuccessorRequest: _TypeAlias = AcquireSuccessorRequest  # noqa: Y015
+
+@_typing.final
+class AcquireSuccessorResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def grant(self) -> Global___Grant: ...
+    @_builtins.property
+    def wait(self) -> Global___Wait: ...
+    def __init__(
+        self,
+        *,
+        grant: Global___Grant | None = ...,
+        wait: Global___Wait | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "outcome", b"outcome", "wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "outcome", b"outcome", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["grant", "wait"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___AcquireSuccessorResponse: _TypeAlias = AcquireSuccessorResponse  # noqa: Y015
+
+@_typing.final
 class Grant(_message.Message):
     """The right to train `buckets` and to replace `partitions`, until the lease is committed, released or lost."""
 
@@ -195,6 +246,8 @@ class Grant(_message.Message):
     LEARNING_RATE_FACTOR_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     LIKELY_NEXT_FIELD_NUMBER: _builtins.int
+    PARENT_LEASE_ID_FIELD_NUMBER: _builtins.int
+    FROM_PARENT_FIELD_NUMBER: _builtins.int
     job: _builtins.str
     lease_id: _builtins.str
     """128 random bits, hexadecimal"""
@@ -202,6 +255,8 @@ class Grant(_message.Message):
     """from 0"""
     learning_rate_factor: _builtins.float
     """multiplies the job's learning rates in this epoch"""
+    parent_lease_id: _builtins.str
+    """the lease that this one succeeds; empty: none"""
     @_builtins.property
     def buckets(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Bucket]: ...
     @_builtins.property
@@ -216,6 +271,10 @@ class Grant(_message.Message):
     def likely_next(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Partition]:
         """what a later lease of this trainer probably needs"""
 
+    @_builtins.property
+    def from_parent(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Partition]:
+        """of `partitions`: those that start from what the parent will store"""
+
     def __init__(
         self,
         *,
@@ -227,10 +286,12 @@ class Grant(_message.Message):
         learning_rate_factor: _builtins.float = ...,
         ttl: _duration_pb2.Duration | None = ...,
         likely_next: _abc.Iterable[_common_pb2.Partition] | None = ...,
+        parent_lease_id: _builtins.str = ...,
+        from_parent: _abc.Iterable[_common_pb2.Partition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "epoch", b"epoch", "job", b"job", "learning_rate_factor", b"learning_rate_factor", "lease_id", b"lease_id", "likely_next", b"likely_next", "partitions", b"partitions", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "epoch", b"epoch", "from_parent", b"from_parent", "job", b"job", "learning_rate_factor", b"learning_rate_factor", "lease_id", b"lease_id", "likely_next", b"likely_next", "parent_lease_id", b"parent_lease_id", "partitions", b"partitions", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1298,12 +1359,15 @@ class LeaseInfo(_message.Message):
     RENEWALS_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     EDGES_FIELD_NUMBER: _builtins.int
+    PARENT_LEASE_ID_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     trainer_id: _builtins.str
     epoch: _builtins.int
     renewals: _builtins.int
     edges: _builtins.int
     """of its buckets"""
+    parent_lease_id: _builtins.str
+    """the lease that it succeeds; empty: none"""
     @_builtins.property
     def buckets(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Bucket]: ...
     @_builtins.property
@@ -1321,10 +1385,11 @@ class LeaseInfo(_message.Message):
         renewals: _builtins.int = ...,
         progress: Global___Progress | None = ...,
         edges: _builtins.int = ...,
+        parent_lease_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "edges", b"edges", "epoch", b"epoch", "lease_id", b"lease_id", "partitions", b"partitions", "progress", b"progress", "renewals", b"renewals", "trainer_id", b"trainer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "edges", b"edges", "epoch", b"epoch", "lease_id", b"lease_id", "parent_lease_id", b"parent_lease_id", "partitions", b"partitions", "progress", b"progress", "renewals", b"renewals", "trainer_id", b"trainer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,6 +39,11 @@ class LockServerStub:
                 request_serializer=graphbed_dot_v1_dot_lockserver__pb2.AcquireRequest.SerializeToString,
                 response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.AcquireResponse.FromString,
                 _registered_method=True)
+        self.AcquireSuccessor = channel.unary_unary(
+                '/graphbed.v1.LockServer/AcquireSuccessor',
+                request_serializer=graphbed_dot_v1_dot_lockserver__pb2.AcquireSuccessorRequest.SerializeToString,
+                response_deserializer=graphbed_dot_v1_dot_lockserver__pb2.AcquireSuccessorResponse.FromString,
+                _registered_method=True)
         self.Renew = channel.unary_unary(
                 '/graphbed.v1.LockServer/Renew',
                 request_serializer=graphbed_dot_v1_dot_lockserver__pb2.RenewRequest.SerializeToString,
@@ -137,6 +142,16 @@ class LockServerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcquireSuccessor(self, request, context):
+        """Asks for a successor of a lease that the trainer still works on: what it will need next. Partitions that both leases
+        need start from what the parent will store. A successor is committed after its parent, and is void when that is
+        void. A trainer holds one at most. Voids nothing; a wait says that there is none yet.
+        Errors: ABORTED LEASE_LOST: the parent is not the caller's any more, or is committed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Renew(self, request, context):
         """Proves that the trainer lives and moves on. Sent every ttl/3. A lease whose progress stays the same for too long
         is ended though it is renewed, unless its phase is PHASE_WAITING.
@@ -150,6 +165,7 @@ class LockServerServicer:
         """Makes the stored versions current and the lease's buckets done, in one step, and ends the lease.
         Retrying with the same request id is safe and gets the first answer.
         Errors: ABORTED LEASE_LOST: nothing was changed; drop the work and acquire anew.
+        FAILED_PRECONDITION PARENT_UNCOMMITTED: nothing was changed; commit the lease that it succeeds first.
         INVALID_ARGUMENT BAD_RECEIPT: a receipt is missing, has another shape, or is not finite.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -293,6 +309,11 @@ def add_LockServerServicer_to_server(servicer, server):
                     request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.AcquireRequest.FromString,
                     response_serializer=graphbed_dot_v1_dot_lockserver__pb2.AcquireResponse.SerializeToString,
             ),
+            'AcquireSuccessor': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcquireSuccessor,
+                    request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.AcquireSuccessorRequest.FromString,
+                    response_serializer=graphbed_dot_v1_dot_lockserver__pb2.AcquireSuccessorResponse.SerializeToString,
+            ),
             'Renew': grpc.unary_unary_rpc_method_handler(
                     servicer.Renew,
                     request_deserializer=graphbed_dot_v1_dot_lockserver__pb2.RenewRequest.FromString,
@@ -406,6 +427,33 @@ class LockServer:
             '/graphbed.v1.LockServer/Acquire',
             graphbed_dot_v1_dot_lockserver__pb2.AcquireRequest.SerializeToString,
             graphbed_dot_v1_dot_lockserver__pb2.AcquireResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcquireSuccessor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/graphbed.v1.LockServer/AcquireSuccessor',
+            graphbed_dot_v1_dot_lockserver__pb2.AcquireSuccessorRequest.SerializeToString,
+            graphbed_dot_v1_dot_lockserver__pb2.AcquireSuccessorResponse.FromString,
             options,
             channel_credentials,
             insecure,

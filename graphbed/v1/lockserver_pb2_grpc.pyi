@@ -35,6 +35,12 @@ class LockServerStub:
     """Asks for work of any running job.
     Errors: UNAVAILABLE STORE_UNAVAILABLE: the state store or object store does not answer; try again.
     """
+    AcquireSuccessor: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.AcquireSuccessorRequest, _lockserver_pb2.AcquireSuccessorResponse]
+    """Asks for a successor of a lease that the trainer still works on: what it will need next. Partitions that both leases
+    need start from what the parent will store. A successor is committed after its parent, and is void when that is
+    void. A trainer holds one at most. Voids nothing; a wait says that there is none yet.
+    Errors: ABORTED LEASE_LOST: the parent is not the caller's any more, or is committed.
+    """
     Renew: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.RenewRequest, _lockserver_pb2.RenewResponse]
     """Proves that the trainer lives and moves on. Sent every ttl/3. A lease whose progress stays the same for too long
     is ended though it is renewed, unless its phase is PHASE_WAITING.
@@ -44,6 +50,7 @@ class LockServerStub:
     """Makes the stored versions current and the lease's buckets done, in one step, and ends the lease.
     Retrying with the same request id is safe and gets the first answer.
     Errors: ABORTED LEASE_LOST: nothing was changed; drop the work and acquire anew.
+            FAILED_PRECONDITION PARENT_UNCOMMITTED: nothing was changed; commit the lease that it succeeds first.
             INVALID_ARGUMENT BAD_RECEIPT: a receipt is missing, has another shape, or is not finite.
     """
     Release: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.ReleaseRequest, _lockserver_pb2.ReleaseResponse]
@@ -120,6 +127,12 @@ class LockServerAsyncStub(LockServerStub):
     """Asks for work of any running job.
     Errors: UNAVAILABLE STORE_UNAVAILABLE: the state store or object store does not answer; try again.
     """
+    AcquireSuccessor: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.AcquireSuccessorRequest, _lockserver_pb2.AcquireSuccessorResponse]  # type: ignore[assignment]
+    """Asks for a successor of a lease that the trainer still works on: what it will need next. Partitions that both leases
+    need start from what the parent will store. A successor is committed after its parent, and is void when that is
+    void. A trainer holds one at most. Voids nothing; a wait says that there is none yet.
+    Errors: ABORTED LEASE_LOST: the parent is not the caller's any more, or is committed.
+    """
     Renew: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.RenewRequest, _lockserver_pb2.RenewResponse]  # type: ignore[assignment]
     """Proves that the trainer lives and moves on. Sent every ttl/3. A lease whose progress stays the same for too long
     is ended though it is renewed, unless its phase is PHASE_WAITING.
@@ -129,6 +142,7 @@ class LockServerAsyncStub(LockServerStub):
     """Makes the stored versions current and the lease's buckets done, in one step, and ends the lease.
     Retrying with the same request id is safe and gets the first answer.
     Errors: ABORTED LEASE_LOST: nothing was changed; drop the work and acquire anew.
+            FAILED_PRECONDITION PARENT_UNCOMMITTED: nothing was changed; commit the lease that it succeeds first.
             INVALID_ARGUMENT BAD_RECEIPT: a receipt is missing, has another shape, or is not finite.
     """
     Release: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.ReleaseRequest, _lockserver_pb2.ReleaseResponse]  # type: ignore[assignment]
@@ -210,6 +224,18 @@ class LockServerServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def AcquireSuccessor(
+        self,
+        request: _lockserver_pb2.AcquireSuccessorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lockserver_pb2.AcquireSuccessorResponse, _abc.Awaitable[_lockserver_pb2.AcquireSuccessorResponse]]:
+        """Asks for a successor of a lease that the trainer still works on: what it will need next. Partitions that both leases
+        need start from what the parent will store. A successor is committed after its parent, and is void when that is
+        void. A trainer holds one at most. Voids nothing; a wait says that there is none yet.
+        Errors: ABORTED LEASE_LOST: the parent is not the caller's any more, or is committed.
+        """
+
+    @_abc_1.abstractmethod
     def Renew(
         self,
         request: _lockserver_pb2.RenewRequest,
@@ -229,6 +255,7 @@ class LockServerServicer(metaclass=_abc_1.ABCMeta):
         """Makes the stored versions current and the lease's buckets done, in one step, and ends the lease.
         Retrying with the same request id is safe and gets the first answer.
         Errors: ABORTED LEASE_LOST: nothing was changed; drop the work and acquire anew.
+                FAILED_PRECONDITION PARENT_UNCOMMITTED: nothing was changed; commit the lease that it succeeds first.
                 INVALID_ARGUMENT BAD_RECEIPT: a receipt is missing, has another shape, or is not finite.
         """
 

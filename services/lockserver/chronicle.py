@@ -62,6 +62,7 @@ def _granted(lease: Lease) -> dict[str, Any]:
     return {
         "lease": lease.lease_id,
         "trainer": lease.trainer,
+        "parent": lease.parent,
         "epoch": lease.epoch,
         "buckets": [[bucket.lhs, bucket.rhs] for bucket in lease.buckets],
         "partitions": [

@@ -1,10 +1,10 @@
 """The coordinator: what the lock server does for trainers and for people, over all jobs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from graphbed import logs
-from graphbed.errors import BadConfig, BadReceipt, LeaseLost
+from graphbed.errors import BadConfig, BadReceipt, LeaseLost, ParentUncommitted
 from graphbed.graph.partition import Partition
 from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import ObjectStore
@@ -113,6 +113,34 @@ class Coordinator:
         self._metrics.grants.labels("granted" if granted else "wait").inc()
         return granted or _waiting([*refused, *reasons])
 
+    def succeed(self, *, trainer: str, request_id: str, parent: str) -> Granted | Waiting:
+        """The successor of the live lease `parent` of this trainer, or how long to wait; voids nothing.
+
+        The same request id gets the same grant. Raises LeaseLost unless the trainer holds the parent.
+        """
+        job = self._job_of(parent, trainer, RequestKind.ACQUIRE, request_id)
+        context = self._jobs.context(job)
+        in_turn = _is_in_turn(job, trainer, self._jobs.usable(running=True))
+        lease_id = self._random_hex()
+        answer = self._jobs.change(
+            job,
+            lambda state: transitions.succeed(
+                state,
+                context.plan,
+                trainer=trainer,
+                request_id=request_id,
+                parent=parent,
+                lease_id=lease_id,
+                in_turn=in_turn,
+            ),
+        )
+        if isinstance(answer, NoWork):
+            return _waiting([answer])
+        if answer.lease_id == lease_id:
+            self._metrics.successors.inc()
+        self._tell_of_grant(job, answer)
+        return _granted(context, answer)
+
     def renew(self, *, trainer: str, lease_id: str, progress: Progress) -> float:
         """Count a sign of life; return the seconds until the lease may be ended. Raises LeaseLost."""
         try:
@@ -128,7 +156,7 @@ class Coordinator:
         return self._jobs.context(job).config.lease.ttl_seconds
 
     def commit(self, *, trainer: str, request_id: str, done: Commitment) -> None:
-        """Make a lease's versions current and its buckets done. Raises LeaseLost, BadReceipt."""
+        """Make a lease's versions current and its buckets done. Raises LeaseLost, ParentUncommitted, BadReceipt."""
         try:
             job = self._job_of(done.lease_id, trainer, RequestKind.COMMIT, request_id)
             plan = self._jobs.context(job).plan
@@ -146,7 +174,7 @@ class Coordinator:
                     loss=done.loss,
                 ),
             )
-        except (LeaseLost, BadReceipt) as error:
+        except (LeaseLost, ParentUncommitted, BadReceipt) as error:
             self._metrics.commits.labels("lost" if isinstance(error, LeaseLost) else "refused").inc()
             raise
         if new:
@@ -214,15 +242,19 @@ class Coordinator:
             ),
         )
         if isinstance(answer, Lease):
-            log.info(
-                "lease granted",
-                job=job,
-                lease=answer.lease_id,
-                trainer=trainer,
-                epoch=answer.epoch,
-                buckets=len(answer.buckets),
-            )
+            self._tell_of_grant(job, answer)
         return answer
+
+    def _tell_of_grant(self, job: str, lease: Lease) -> None:
+        log.info(
+            "lease granted",
+            job=job,
+            lease=lease.lease_id,
+            trainer=lease.trainer,
+            epoch=lease.epoch,
+            buckets=len(lease.buckets),
+            **({"parent": lease.parent} if lease.parent else {}),
+        )
 
     def _may_begin(self, context: JobContext) -> bool:
         """Whether a lease of the job would start from the same parameters however often it were begun."""
@@ -254,11 +286,22 @@ class Coordinator:
 def _turn(context: JobContext, state: JobState) -> tuple[float, float, str]:
     """Whose turn it is; lower comes first.
 
-    The highest priority, then the fewest live leases for its share. A lease that failed counts as live until the next
-    commit: a job that only fails never has many live ones, and would be given to every trainer first.
+    The highest priority, then the fewest trainers for its share. A lease that failed counts as a trainer until the next
+    commit: a job that only fails never has many, and would be given to every trainer first.
     """
     config = context.config
-    return -config.priority, (len(state.leases) + state.header.failed_in_a_row) / config.share, config.job
+    return -config.priority, (len(state.trainers_at_work()) + state.header.failed_in_a_row) / config.share, config.job
+
+
+def _is_in_turn(job: str, trainer: str, found: Iterable[tuple[JobContext, JobState]]) -> bool:
+    """Whether the job would be the first to be asked if this trainer held nothing: a successor passes over no other."""
+
+    def without(state: JobState) -> JobState:
+        return replace(state, leases={name: lease for name, lease in state.leases.items() if lease.trainer != trainer})
+
+    running = [entry for entry in found if entry[1].header.status is Status.RUNNING]
+    turns = {context.config.job: _turn(context, without(state)) for context, state in running}
+    return job in turns and turns[job] == min(turns.values())
 
 
 def _granted(context: JobContext, lease: Lease) -> Granted:

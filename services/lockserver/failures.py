@@ -38,7 +38,7 @@ def ended_by_failure(state: JobState, plan: Plan, lease: Lease, reason: str) -> 
     """End the lease as one whose trainer said that it could not train it."""
     header = replace(state.header, last_failure=reason, failed_in_a_row=state.header.failed_in_a_row + 1)
     delta = replace(
-        _ended(lease),
+        ended(state, [lease.lease_id]),
         header=header,
         failures={bucket: _failed(state, bucket, lease.trainer, reason) for bucket in lease.buckets},
     )
@@ -46,14 +46,16 @@ def ended_by_failure(state: JobState, plan: Plan, lease: Lease, reason: str) -> 
 
 
 def ended_in_silence(state: JobState, plan: Plan, lease: Lease) -> Delta:
-    """End the lease as one of a trainer that died, hangs, or has forgotten it."""
+    """End the lease as one of a trainer that died, hangs, or has forgotten it; who knows what killed it: the lease that
+    was being stored, or its successor that was being trained."""
     found = {}
-    for bucket in lease.buckets:
+    successor = state.leases.get(state.successor_of(lease.lease_id) or "")
+    for bucket in {**dict.fromkeys(lease.buckets), **dict.fromkeys(successor.buckets if successor else ())}:
         before = state.failures.get(bucket, Failures())
         if before.silent >= SILENT_LEASES and len(lease.buckets) == 1:
             before = _failed(state, bucket, lease.trainer, f"{lease.trainer}: silent while it trained bucket {bucket}")
         found[bucket] = replace(before, silent=before.silent + 1)
-    delta = replace(_ended(lease), failures=found)
+    delta = replace(ended(state, [lease.lease_id]), failures=found)
     return delta.then(_judged(state.apply(delta), plan, lease))
 
 
@@ -64,7 +66,7 @@ def ended_in_peace(state: JobState, lease: Lease) -> Delta:
         for bucket in lease.buckets
         if (failures := state.failures.get(bucket)) is not None and failures.silent
     }
-    return replace(_ended(lease), failures=heard)
+    return replace(ended(state, [lease.lease_id]), failures=heard)
 
 
 def lifted(state: JobState, buckets: Iterable[Bucket]) -> Delta:
@@ -86,8 +88,13 @@ def status_after(state: JobState, plan: Plan, done: Mapping[Bucket, int]) -> Sta
     return Status.COMPLETED if behind else header.status
 
 
-def _ended(lease: Lease) -> Delta:
-    return Delta(leases={lease.lease_id: None}, beats={lease.lease_id: None})
+def ended(state: JobState, lease_ids: Iterable[str]) -> Delta:
+    """End leases that live, without a commit; whatever succeeds one of them starts from what will never be stored."""
+    over = set(lease_ids)
+    gone: dict[str, None] = {
+        lease_id: None for lease_id, lease in state.leases.items() if lease_id in over or lease.parent in over
+    }
+    return Delta(leases=gone, beats=gone)
 
 
 def _failed(state: JobState, bucket: Bucket, trainer: str, reason: str) -> Failures:
@@ -107,6 +114,9 @@ def _judged(state: JobState, plan: Plan, lease: Lease) -> Delta:
     """
     bucket, header = lease.buckets[0], state.header
     failures = state.failures.get(bucket)
+    if lease.parent in state.leases:
+        # Its marks come after its parent's; it fails again, alone, if it must.
+        return Delta()
     if len(lease.buckets) > 1 or failures is None or not _is_hopeless(state, plan, failures):
         return Delta()
     bad = {other for other, skipped in state.skipped.items() if lease.epoch in skipped.epochs}
@@ -132,6 +142,6 @@ def _is_hopeless(state: JobState, plan: Plan, failures: Failures) -> bool:
     if len(failures.trainers) < enough:
         return False
     working = {name for name, record in state.trainers.items() if record.turn >= failures.turns[-enough]}
-    working |= {lease.trainer for lease in state.leases.values()}
+    working |= state.trainers_at_work()
     failed = set(failures.trainers)
     return len(failed) >= enough or working <= failed

@@ -34,10 +34,23 @@ _STATUS = {
 
 def grant_or_wait(answer: Granted | Waiting) -> lockserver_pb2.AcquireResponse:
     if isinstance(answer, Waiting):
-        wait = lockserver_pb2.Wait(retry_after=duration(answer.retry_after_seconds), reason=_REASONS[answer.reason])
-        return lockserver_pb2.AcquireResponse(wait=wait)
+        return lockserver_pb2.AcquireResponse(wait=_wait(answer))
+    return lockserver_pb2.AcquireResponse(grant=_grant(answer))
+
+
+def successor_or_wait(answer: Granted | Waiting) -> lockserver_pb2.AcquireSuccessorResponse:
+    if isinstance(answer, Waiting):
+        return lockserver_pb2.AcquireSuccessorResponse(wait=_wait(answer))
+    return lockserver_pb2.AcquireSuccessorResponse(grant=_grant(answer))
+
+
+def _wait(answer: Waiting) -> lockserver_pb2.Wait:
+    return lockserver_pb2.Wait(retry_after=duration(answer.retry_after_seconds), reason=_REASONS[answer.reason])
+
+
+def _grant(answer: Granted) -> lockserver_pb2.Grant:
     lease = answer.lease
-    grant = lockserver_pb2.Grant(
+    return lockserver_pb2.Grant(
         job=answer.job,
         lease_id=lease.lease_id,
         epoch=lease.epoch,
@@ -52,8 +65,9 @@ def grant_or_wait(answer: Granted | Waiting) -> lockserver_pb2.AcquireResponse:
         learning_rate_factor=answer.learning_rate_factor,
         ttl=duration(answer.ttl_seconds),
         likely_next=[partition_message(partition) for partition in lease.likely_next],
+        parent_lease_id=lease.parent,
+        from_parent=[partition_message(start.partition) for start in lease.partitions if start.from_parent],
     )
-    return lockserver_pb2.AcquireResponse(grant=grant)
 
 
 def summary_of(job: JobContext, state: JobState) -> lockserver_pb2.JobSummary:
@@ -107,6 +121,7 @@ def lease_info(job: JobContext, state: JobState, lease: Lease) -> lockserver_pb2
         renewals=beat.renewals,
         progress=lockserver_pb2.Progress(edges=beat.progress.edges, bytes=beat.progress.bytes),
         edges=sum(job.plan.edges[bucket] for bucket in lease.buckets),
+        parent_lease_id=lease.parent,
     )
     # Assigned by number: a later trainer may know phases that this server does not.
     info.progress.phase = lockserver_pb2.Phase.ValueType(beat.progress.phase)

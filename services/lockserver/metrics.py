@@ -33,6 +33,9 @@ class LockServerMetrics:
         self.grants = at_zero(
             counter("grants_total", "Requests for work by outcome: granted or wait.", ("outcome",)), "granted", "wait"
         )
+        self.successors = counter(
+            "successors_total", "Leases granted while the one that they succeed was not committed yet."
+        )
         self.renewals = at_zero(
             counter("renewals_total", "Renewals by outcome: ok or lost.", ("outcome",)), "ok", "lost"
         )

@@ -17,6 +17,7 @@ from services.lockserver.messages import (
     grid,
     held_leases,
     lease_info,
+    successor_or_wait,
     summary_of,
     trainer_info,
 )
@@ -50,6 +51,16 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
             trainer=_id(request.trainer_id, "trainer_id"), request_id=_id(request.request_id, "request_id")
         )
         return grant_or_wait(answer)
+
+    def AcquireSuccessor(
+        self, request: lockserver_pb2.AcquireSuccessorRequest, context: grpc.ServicerContext
+    ) -> lockserver_pb2.AcquireSuccessorResponse:
+        answer = self._coordinator.succeed(
+            trainer=_id(request.trainer_id, "trainer_id"),
+            request_id=_id(request.request_id, "request_id"),
+            parent=request.parent_lease_id,
+        )
+        return successor_or_wait(answer)
 
     def Renew(
         self, request: lockserver_pb2.RenewRequest, context: grpc.ServicerContext

@@ -9,8 +9,9 @@ from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage.manifest import CommitRecord, EpochTotals, SkippedBucket
 from graphbed.storage.receipt import Receipt
 
-FORMAT = 2
-"""Number of this layout; a state with a higher one was written by a later version. Format 1 had no generations."""
+FORMAT = 3
+"""Number of this layout; a state with a higher one was written by a later version. Format 1 had no generations, and
+format 2 no successors."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -47,6 +48,8 @@ class StartVersion:
 
     partition: Partition
     version: Receipt | None
+    from_parent: bool = False
+    """It starts from what the lease's parent will store, which has no receipt yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ class Lease:
     partitions: tuple[StartVersion, ...]
     likely_next: tuple[Partition, ...]
     """What a later lease of this trainer probably needs."""
+    parent: str = ""
+    """Id of the lease that this one succeeds: it commits after that one, and is void if that is void. Empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +118,8 @@ class TrainerRecord:
     """The newest last."""
     turn: int = 0
     """Value of `Header.turns` when this was written; the trainers with the lowest are forgotten first."""
+    refused_at: int | None = None
+    """Value of `Header.turns` when it was last noted that others hold what it could train; None: it was given work."""
 
     def reply_to(self, kind: RequestKind, request_id: str) -> Reply | None:
         """The answer that was given to this request, or None."""
@@ -259,6 +266,14 @@ class JobState:
     def leases_of(self, trainer: str) -> list[str]:
         """Ids of the live leases that a trainer holds."""
         return [lease_id for lease_id, lease in self.leases.items() if lease.trainer == trainer]
+
+    def trainers_at_work(self) -> set[str]:
+        """The trainers that hold a lease."""
+        return {lease.trainer for lease in self.leases.values()}
+
+    def successor_of(self, lease_id: str) -> str | None:
+        """Id of the live lease that succeeds this one."""
+        return next((other for other, lease in self.leases.items() if lease.parent == lease_id), None)
 
     def reply_to(self, trainer: str, kind: RequestKind, request_id: str) -> Reply | None:
         """The answer that this request of this trainer was given before, or None."""

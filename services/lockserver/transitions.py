@@ -5,35 +5,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from graphbed.errors import BadReceipt, LeaseLost
-from graphbed.graph.partition import Bucket, Partition
+from graphbed.errors import BadReceipt, LeaseLost, ParentUncommitted
+from graphbed.graph.partition import Partition
 from graphbed.storage import layout
 from graphbed.storage.manifest import CommitRecord, EpochTotals, StoredVersion
 from graphbed.storage.receipt import Receipt
 from graphbed.v1 import lockserver_pb2
-from services.lockserver.failures import alone, ended_by_failure, ended_in_peace, ended_in_silence, status_after
+from services.lockserver.boards import board_of, likely_next
+from services.lockserver.failures import ended, ended_by_failure, ended_in_peace, ended_in_silence, status_after
+from services.lockserver.memory import recorded, remember
 from services.lockserver.plan import Plan
 from services.lockserver.receipts import check_parameters, check_versions
-from services.lockserver.scheduler import Board, NoWork, choose
+from services.lockserver.scheduler import NoWork, choose
 from services.lockserver.state import (
     Beat,
     Delta,
-    Header,
     JobState,
     Lease,
     Progress,
-    Reply,
     RequestKind,
     SealedDelta,
     StartVersion,
     Status,
-    TrainerRecord,
 )
-
-REPLIES_KEPT = 6
-"""Answers remembered for each trainer: three leases' worth of acquire and commit."""
-TRAINERS_KEPT = 512
-"""Trainers remembered for each job; those that were not heard from for longest are forgotten first."""
+from services.lockserver.succession import choose_successor, refused
 
 A_co = TypeVar("A_co", covariant=True)
 
@@ -49,8 +44,8 @@ class Outcome(Generic[A_co]):
 def acquire(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease_id: str) -> Outcome[Lease | NoWork]:
     """Grant the best work there is as lease `lease_id`, or say why there is none.
 
-    A request id that was granted before gets that grant again. A trainer holds one lease at a time: asking anew while
-    one is live means that the trainer has forgotten it (it was restarted), so the old one is void.
+    A request id that was granted before gets that grant again. Asking anew while a lease is live means that the trainer
+    has forgotten it (it was restarted), so the old one is void.
     """
     repeated = state.reply_to(trainer, RequestKind.ACQUIRE, request_id)
     if repeated is not None and repeated.lease is not None:
@@ -59,14 +54,15 @@ def acquire(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease
     base = state.apply(forgotten) if forgotten else state
     if base.header.status is not Status.RUNNING:
         return Outcome(forgotten, NoWork.NOTHING_DUE)
-    if plan.rules.max_trainers is not None and len(base.leases) >= plan.rules.max_trainers:
+    if plan.rules.max_trainers is not None and len(base.trainers_at_work()) >= plan.rules.max_trainers:
         return Outcome(forgotten, NoWork.TRAINERS_ENOUGH)
     if plan.rules.deterministic and base.leases:
         return Outcome(forgotten, NoWork.PARTITIONS_BUSY)
-    board = _board(base, plan, trainer)
+    board = board_of(base, plan, trainer)
     work = choose(plan, board)
     if isinstance(work, NoWork):
-        return Outcome(forgotten, work)
+        noted = None if work is NoWork.NOTHING_DUE else _wait(base, trainer)
+        return Outcome(forgotten.then(noted) if forgotten and noted else forgotten or noted, work)
     lease = Lease(
         lease_id=lease_id,
         trainer=trainer,
@@ -75,16 +71,44 @@ def acquire(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease
         partitions=tuple(
             StartVersion(partition=partition, version=base.pointers.get(partition)) for partition in work.partitions
         ),
-        likely_next=_likely_next(plan, board, work.buckets, work.partitions),
+        likely_next=likely_next(plan, board, work.buckets, work.partitions),
     )
-    header, trainers = _remember(base, trainer, RequestKind.ACQUIRE, request_id, lease)
-    delta = Delta(
-        header=header,
-        leases={lease_id: lease},
-        beats={lease_id: Beat()},
-        trainers=trainers,
-    )
+    delta = _grant(base, lease, request_id)
     return Outcome(forgotten.then(delta) if forgotten else delta, lease)
+
+
+def succeed(
+    state: JobState, plan: Plan, *, trainer: str, request_id: str, parent: str, lease_id: str, in_turn: bool
+) -> Outcome[Lease | NoWork]:
+    """Grant what comes after the live lease `parent` as its successor `lease_id`, or say why there is none yet.
+
+    What both need starts from what the parent will store. A request id that was granted before gets that grant again.
+    `in_turn`: no other job comes before this one. Raises LeaseLost unless `trainer` holds the parent.
+    """
+    repeated = state.reply_to(trainer, RequestKind.ACQUIRE, request_id)
+    if repeated is not None and repeated.lease is not None:
+        return Outcome(None, repeated.lease)
+    held = _held(state, trainer, parent)
+    chosen = choose_successor(state, plan, held) if in_turn else NoWork.PARTITIONS_BUSY
+    if isinstance(chosen, NoWork):
+        return Outcome(None, chosen)
+    board, work = chosen
+    shared = {start.partition for start in held.partitions}
+    lease = Lease(
+        lease_id=lease_id,
+        trainer=trainer,
+        epoch=work.epoch,
+        buckets=work.buckets,
+        partitions=tuple(
+            StartVersion(partition=partition, version=None, from_parent=True)
+            if partition in shared
+            else StartVersion(partition=partition, version=state.pointers.get(partition))
+            for partition in work.partitions
+        ),
+        likely_next=likely_next(plan, board, work.buckets, work.partitions),
+        parent=parent,
+    )
+    return Outcome(_grant(state, lease, request_id), lease)
 
 
 def renew(state: JobState, *, trainer: str, lease_id: str, progress: Progress) -> Delta:
@@ -107,11 +131,14 @@ def commit(
 ) -> Delta | None:
     """Move the lease's pointers, mark its buckets done and end it, all at once. None: it was done before.
 
-    Raises LeaseLost unless `trainer` holds the lease, and BadReceipt unless the receipts are those it asks for.
+    Raises LeaseLost unless `trainer` holds the lease, ParentUncommitted while the one that it succeeds lives, and
+    BadReceipt unless the receipts are those it asks for.
     """
     if state.reply_to(trainer, RequestKind.COMMIT, request_id) is not None:
         return None
     lease = _held(state, trainer, lease_id)
+    if lease.parent in state.leases:
+        raise ParentUncommitted(lease=lease_id, parent=lease.parent)
     pointers = check_versions(plan, lease, versions)
     check_parameters(plan, lease, parameters)
     if not math.isfinite(loss):
@@ -119,7 +146,8 @@ def commit(
     done = dict.fromkeys(lease.buckets, lease.epoch + 1)
     # Nobody else can have finished a bucket of a live lease: they would have needed its partitions.
     assert all(state.done.get(bucket, 0) == lease.epoch for bucket in done), "a leased bucket was done by somebody else"
-    header, trainers = _remember(state, trainer, RequestKind.COMMIT, request_id, None, last_commit=lease_id)
+    assert all(_stands(state, plan, lease, start) for start in lease.partitions), "a leased partition has moved"
+    header, trainers = remember(state, trainer, RequestKind.COMMIT, request_id, None, last_commit=lease_id)
     number = header.next_commit
     header = replace(
         header,
@@ -159,7 +187,7 @@ def release(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease
     if state.reply_to(trainer, RequestKind.RELEASE, request_id) is not None:
         return None
     lease = _held(state, trainer, lease_id)
-    header, trainers = _remember(state, trainer, RequestKind.RELEASE, request_id, None)
+    header, trainers = remember(state, trainer, RequestKind.RELEASE, request_id, None)
     remembered = Delta(header=header, trainers=trainers)
     now = state.apply(remembered)
     return remembered.then(ended_by_failure(now, plan, lease, failure) if failure else ended_in_peace(now, lease))
@@ -190,7 +218,9 @@ def forget(state: JobState, plan: Plan, trainer: str) -> Delta | None:
     """End the leases that a trainer has forgotten, as its asking anew shows. None if there are none."""
     delta = Delta()
     for lease_id in state.leases_of(trainer):
-        delta = delta.then(ended_in_silence(state.apply(delta), plan, state.leases[lease_id]))
+        now = state.apply(delta)
+        if lease_id in now.leases:
+            delta = delta.then(ended_in_silence(now, plan, now.leases[lease_id]))
     return delta if delta.leases else None
 
 
@@ -203,8 +233,8 @@ def drain(state: JobState, trainer: str, *, undo: bool) -> Delta | None:
 
 def void_leases(state: JobState, lease_ids: Sequence[str]) -> Delta | None:
     """End leases without a commit, through no fault of theirs; None if none of them lives."""
-    gone: dict[str, None] = {lease_id: None for lease_id in lease_ids if lease_id in state.leases}
-    return Delta(leases=gone, beats=gone) if gone else None
+    delta = ended(state, [lease_id for lease_id in lease_ids if lease_id in state.leases])
+    return delta if delta.leases else None
 
 
 def _held(state: JobState, trainer: str, lease_id: str) -> Lease:
@@ -214,65 +244,28 @@ def _held(state: JobState, trainer: str, lease_id: str) -> Lease:
     return lease
 
 
-def _board(state: JobState, plan: Plan, trainer: str) -> Board:
-    if plan.rules.deterministic:
-        # Neither who asks nor what became of earlier leases may decide.
-        return Board(done=state.done, num_epochs=state.header.num_epochs, trained=state.pointers, busy=(), at_hand=())
-    record = state.trainers.get(trainer)
-    last = record.last_commit if record else None
-    at_hand = {
-        partition
-        for partition, receipt in state.pointers.items()
-        if last is not None and receipt.key == layout.partition_version(plan.job, partition, last)
-    }
-    busy = {start.partition for lease in state.leases.values() for start in lease.partitions}
-    return Board(
-        done=state.done,
-        num_epochs=state.header.num_epochs,
-        trained=state.pointers,
-        busy=busy,
-        at_hand=at_hand,
-        alone=alone(state, trainer),
+def _stands(state: JobState, plan: Plan, lease: Lease, start: StartVersion) -> bool:
+    """Whether a partition of the lease is where it was when the lease was granted, or where its parent has moved it."""
+    current = state.pointers.get(start.partition)
+    if start.from_parent:
+        return current is not None and current.key == layout.partition_version(plan.job, start.partition, lease.parent)
+    return current == start.version
+
+
+def _grant(state: JobState, lease: Lease, request_id: str) -> Delta:
+    header, trainers = remember(state, lease.trainer, RequestKind.ACQUIRE, request_id, lease)
+    return Delta(
+        header=header,
+        leases={lease.lease_id: lease},
+        beats={lease.lease_id: Beat()},
+        trainers=trainers,
     )
 
 
-def _likely_next(
-    plan: Plan, board: Board, buckets: Sequence[Bucket], partitions: Sequence[Partition]
-) -> tuple[Partition, ...]:
-    """What the trainer would be given if it came back right now with this lease committed."""
-    done = {**board.done, **{bucket: board.done.get(bucket, 0) + 1 for bucket in buckets}}
-    trained = {partition for partition in plan.rows if partition in board.trained} | set(partitions)
-    following = choose(plan, replace(board, done=done, trained=trained, at_hand=set(partitions)))
-    return () if isinstance(following, NoWork) else following.partitions
-
-
-def _remember(
-    state: JobState,
-    trainer: str,
-    kind: RequestKind,
-    request_id: str,
-    lease: Lease | None,
-    *,
-    last_commit: str | None = None,
-) -> tuple[Header, dict[str, TrainerRecord | None]]:
-    """The header and the trainers' records once this answer is remembered."""
-    header = replace(state.header, turns=state.header.turns + 1)
-    old = state.trainers.get(trainer, TrainerRecord())
-    reply = Reply(kind=kind, request_id=request_id, lease=lease)
-    record = replace(
-        old,
-        last_commit=last_commit or old.last_commit,
-        replies=(*old.replies, reply)[-REPLIES_KEPT:],
-        turn=header.turns,
-    )
-    changed: dict[str, TrainerRecord | None] = {trainer: record}
-    if trainer not in state.trainers and len(state.trainers) >= TRAINERS_KEPT:
-        working = {live.trainer for live in state.leases.values()}
-        idle = (name for name in state.trainers if name not in working)
-        oldest = min(idle, key=lambda name: state.trainers[name].turn, default=None)
-        if oldest is not None:
-            changed[oldest] = None
-    return header, changed
+def _wait(state: JobState, trainer: str) -> Delta | None:
+    """Note that a trainer waits for what others hold. None if that is noted."""
+    record = refused(state, trainer)
+    return Delta(trainers=recorded(state, trainer, record)) if record else None
 
 
 def _added(totals: EpochTotals | None, epoch: int, edges: int, loss: float) -> EpochTotals:

@@ -33,6 +33,13 @@ class TellingTrainer:
             self.cluster.coordinator.renew(trainer=self.name, lease_id=answer.lease.lease_id, progress=Progress())
         return answer
 
+    def succeed(self, granted: Granted) -> Granted | None:
+        request, parent = next_hex(), granted.lease.lease_id
+        with history.operation("acquire", trainer=self.name, request=request, parent=parent) as told:
+            answer = self.cluster.coordinator.succeed(trainer=self.name, request_id=request, parent=parent)
+            told["lease"] = answer.lease.lease_id if isinstance(answer, Granted) else None
+        return answer if isinstance(answer, Granted) else None
+
     def commit(self, granted: Granted) -> None:
         lease, request = granted.lease, next_hex()
         versions = []
@@ -74,7 +81,11 @@ def record_a_job(folder: Path, objects: Objects) -> JobConfig:
         eve = TellingTrainer(cluster, "eve")
         history.record("quiet")
         while cluster.jobs.current(config.job).header.status == "running":
-            eve.commit(eve.acquire())
+            granted = eve.acquire()
+            successor = eve.succeed(granted)
+            eve.commit(granted)
+            if successor is not None:
+                eve.commit(successor)
         cluster.manifests.write(config.job, compact=False)
         return config
     finally:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from graphbed.config.job import JobConfig
 from graphbed.errors import GraphbedError, ObjectCorrupt
@@ -96,6 +97,27 @@ def i2_live_leases_of_different_trainers_share_no_partition(e: Evidence) -> Iter
         for place, trainers in held.items():
             if len(trainers) > 1:
                 yield f"{place} is held by {sorted(trainers)} after {step.line.facts['after']}"
+
+
+def i2_successors_share_with_their_parents_alone_and_end_with_them(e: Evidence) -> Iterator[str]:
+    """A trainer's leases share a partition only as parent and successor; a successor commits later, or is void too."""
+    for step in e.steps:
+        committed = set(step.told("committed"))
+        for lease in step.after.leases.values():
+            others = [other for other in step.after.leases.values() if other["trainer"] == lease["trainer"]]
+            for other in others:
+                related = lease["lease"] in (other["lease"], other["parent"]) or lease["parent"] == other["lease"]
+                if not related and _places(lease) & _places(other):
+                    yield f"{lease['lease']} and {other['lease']} share a partition and are no relatives"
+            if lease["parent"] in step.before.leases.keys() - step.after.leases.keys() - committed:
+                yield f"{lease['lease']} survives its parent {lease['parent']}"
+        for name in committed & step.before.leases.keys():
+            if step.before.leases[name]["parent"] in step.before.leases:
+                yield f"{name} was committed before its parent"
+
+
+def _places(lease: dict[str, Any]) -> set[tuple[str, int]]:
+    return {(kind, index) for kind, index, _ in lease["partitions"]}
 
 
 def i3_lease_ids_and_version_names_never_repeat(e: Evidence) -> Iterator[str]:
@@ -271,6 +293,7 @@ INVARIANTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     the_history_has_no_hole,
     i1_pointers_move_only_by_the_commit_of_a_live_lease,
     i2_live_leases_of_different_trainers_share_no_partition,
+    i2_successors_share_with_their_parents_alone_and_end_with_them,
     i3_lease_ids_and_version_names_never_repeat,
     i4_pointers_and_manifests_name_complete_objects,
     i5_manifests_are_gapless_and_have_one_content,

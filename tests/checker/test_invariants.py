@@ -19,6 +19,7 @@ from tests.checker.lines import Line, read_lines
 from tests.simulation.stores import Objects
 
 Doctored = tuple[list[Line], Objects]
+SUCCESSORS = "i2_successors_share_with_their_parents_alone_and_end_with_them"
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,29 @@ def _trainer(line: Line) -> str:
     return str(line.facts["granted"][0]["trainer"])
 
 
+def _succession(lines: list[Line]) -> tuple[int, int]:
+    """Where a successor is granted, and where its parent ends."""
+    changes = [p for p, line in enumerate(lines) if line.event == "change"]
+    granted = next(p for p in changes if any(lease["parent"] for lease in lines[p].facts.get("granted", [])))
+    parent = lines[granted].facts["granted"][0]["parent"]
+    return granted, next(p for p in changes if parent in lines[p].facts.get("ended", []))
+
+
+def a_successor_committed_before_its_parent(lines: list[Line], objects: Objects) -> Doctored:
+    granted, ended = _succession(lines)
+    return edit(lines, ended, committed=[lines[granted].facts["granted"][0]["lease"]]), objects
+
+
+def a_successor_that_survives_its_parent(lines: list[Line], objects: Objects) -> Doctored:
+    _, ended = _succession(lines)
+    return edit(lines, ended, committed=None), objects
+
+
+def a_successor_that_names_no_parent(lines: list[Line], objects: Objects) -> Doctored:
+    granted, _ = _succession(lines)
+    return edit(lines, granted, granted=[{**lines[granted].facts["granted"][0], "parent": ""}]), objects
+
+
 def a_lease_id_used_twice(lines: list[Line], objects: Objects) -> Doctored:
     first = next(line for line in lines if line.event == "change" and line.facts.get("granted"))
     return change(lines, "granted", granted=first.facts["granted"]), objects
@@ -151,8 +175,8 @@ def a_request_with_two_effects(lines: list[Line], objects: Objects) -> Doctored:
 
 
 def a_request_with_two_answers(lines: list[Line], objects: Objects) -> Doctored:
-    asked = lines[the(lines, "acquire")].facts["request"]
-    return edit(lines, the(lines, "acquire", -2), request=asked), objects
+    asked = [p for p, line in enumerate(lines) if line.event == "acquire" and "parent" not in line.facts]
+    return edit(lines, asked[-2], request=lines[asked[-1]].facts["request"]), objects
 
 
 def a_renewal_by_a_stranger(lines: list[Line], objects: Objects) -> Doctored:
@@ -160,7 +184,8 @@ def a_renewal_by_a_stranger(lines: list[Line], objects: Objects) -> Doctored:
 
 
 def a_long_wait_for_work(lines: list[Line], objects: Objects) -> Doctored:
-    place = [p for p, line in enumerate(lines) if line.event == "change" and line.facts.get("granted")][-1]
+    changes = [p for p, line in enumerate(lines) if line.event == "change"]
+    place = [p for p in changes if any(not lease["parent"] for lease in lines[p].facts.get("granted", []))][-1]
     return [replace(line, at=line.at + 60) if p >= place else line for p, line in enumerate(lines)], objects
 
 
@@ -189,6 +214,9 @@ def a_snapshot_without_a_delta(lines: list[Line], objects: Objects) -> Doctored:
         (without_a_change, "the_history_has_no_hole"),
         (a_pointer_that_moves_alone, "i1"),
         (two_leases_on_one_partition, "i2"),
+        (a_successor_committed_before_its_parent, SUCCESSORS),
+        (a_successor_that_survives_its_parent, SUCCESSORS),
+        (a_successor_that_names_no_parent, SUCCESSORS),
         (a_lease_id_used_twice, "i3"),
         (one_name_with_two_contents, "i3"),
         (a_version_that_nobody_stored, "i4"),

@@ -25,7 +25,7 @@ def main() -> None:
     first, count = arguments.seeds
     cells: Counter[tuple[str, str]] = Counter()
     happened: Counter[str] = Counter()
-    steps, commits, void, skipped, lifted, losses, deleted = 0, 0, 0, 0, 0, 0, 0
+    steps, commits, succeeded, void, skipped, lifted, losses, deleted = 0, 0, 0, 0, 0, 0, 0, 0
     # Asked first: others may commit to the work tree meanwhile.
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True, cwd=ROOT).strip() if arguments.out else ""
     started = time.process_time()
@@ -39,6 +39,7 @@ def main() -> None:
         happened += history.happened
         steps += history.steps
         commits += history.commits
+        succeeded += history.succeeded
         void += history.void_leases
         skipped += history.skipped
         lifted += history.lifted
@@ -47,7 +48,8 @@ def main() -> None:
     seconds = round(time.process_time() - started)
     missing = [f"{request} with {fault}" for request, fault in empty_cells(cells)]
     print(f"{count} seeds, {steps:,} steps, {seconds} s of a core")
-    print(f"{commits:,} commits, {void:,} leases void, {losses:,} losses of the state, {deleted:,} objects collected")
+    print(f"{commits:,} commits, {succeeded:,} of them of successors, {void:,} leases void")
+    print(f"{losses:,} losses of the state, {deleted:,} objects collected")
     print(f"{skipped:,} buckets skipped, {lifted:,} due again")
     print(", ".join(f"{fault}: {times:,}" for fault, times in sorted(happened.items())))
     print(table(cells))
@@ -59,6 +61,7 @@ def main() -> None:
             "steps": steps,
             "cpu_seconds": seconds,
             "commits": commits,
+            "commits_of_successors": succeeded,
             "leases_void": void,
             "buckets_skipped": skipped,
             "buckets_due_again": lifted,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-CHANGES = ("acquire", "renew", "commit", "release", "expire", "manifest", "pause", "resume", "revoke", "restore")
+CHANGES = ("acquire", "succeed", "renew", "commit", "release", "expire", "manifest", "pause", "resume", "revoke", "restore")
 """Requests of trainers and people, and housekeeping, that change a job's state."""
 
 STATE_FAULTS = (
@@ -33,6 +33,7 @@ REQUIRED = frozenset(
         *((f"foreign {what}", "LeaseLost") for what in ("renew", "release", "commit")),
         ("restore", "done"),
         ("commit", "LeaseLost"),
+        ("commit", "ParentUncommitted"),
         ("renew", "LeaseLost"),
         *((what, "done") for what in ("pause", "resume", "revoke", "unquarantine")),
     ]

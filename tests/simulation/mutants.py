@@ -133,6 +133,18 @@ MUTANTS = (
         new="",
     ),
     Mutant(
+        name="a successor is committed before its parent",
+        file="services/lockserver/transitions.py",
+        old="    if lease.parent in state.leases:",
+        new="    if lease.parent == lease_id:",
+    ),
+    Mutant(
+        name="a successor survives its parent",
+        file="services/lockserver/failures.py",
+        old="if lease_id in over or lease.parent in over",
+        new="if lease_id in over",
+    ),
+    Mutant(
         name="a lease of many buckets condemns one of them",
         file="services/lockserver/failures.py",
         old="    if len(lease.buckets) > 1 or failures is None",

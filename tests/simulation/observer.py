@@ -31,6 +31,8 @@ class Observer:
         self.deleted = 0
         self.losses = 0
         self.committed = 0
+        self.succeeded = 0
+        """Commits of leases that were granted before the one before them was committed."""
         self.void = 0
         """Leases that ended without a commit."""
         self.skipped = 0
@@ -88,8 +90,19 @@ class Observer:
         self.losses += 1
 
     def _leases_never_share_a_partition(self, state: JobState) -> None:
-        held = Counter(start.partition for lease in state.leases.values() for start in lease.partitions)
+        """But for a lease and its one successor, which are of one trainer."""
+        for lease in state.leases.values():
+            parent = state.leases.get(lease.parent)
+            assert parent is None or (parent.trainer == lease.trainer and parent.parent not in state.leases)
+        held = Counter(
+            start.partition
+            for lease in state.leases.values()
+            for start in lease.partitions
+            if lease.parent not in state.leases or not start.from_parent
+        )
         assert max(held.values(), default=1) == 1, f"two leases hold {held.most_common(1)}"
+        parents = Counter(lease.parent for lease in state.leases.values() if lease.parent)
+        assert max(parents.values(), default=1) == 1, f"a lease has two successors: {parents.most_common(1)}"
 
     def _pointers_name_what_is_there(self, state: JobState) -> None:
         old = self._state.pointers if self._state else {}
@@ -108,10 +121,20 @@ class Observer:
         assert old.pointers.keys() <= new.pointers.keys()
         if not moved:
             self.void += len(ended)
+            survivors = [lease.lease_id for lease in new.leases.values() if lease.parent in ended]
+            assert not survivors, f"{survivors} survive the lease that they succeed"
             self._marks_without_a_commit_are_recorded(old, new, done)
             return
         assert len(ended) == 1, "pointers moved without the end of one lease"
         lease = old.leases[next(iter(ended))]
+        assert lease.parent not in old.leases, f"{lease.lease_id} was committed before the lease that it succeeds"
+        for start in lease.partitions:
+            was = old.pointers.get(start.partition)
+            begun = start.version and start.version.key
+            if start.from_parent:
+                begun = layout.partition_version(self._plan.job, start.partition, lease.parent)
+            assert (was and was.key) == begun, f"{lease.lease_id} does not start from the current {start.partition}"
+        self.succeeded += bool(lease.parent)
         assert moved == {start.partition for start in lease.partitions}
         assert done == set(lease.buckets)
         assert _skips(old) == _skips(new)

@@ -30,8 +30,8 @@ QUIET_STEPS = 200_000
 RESTORED = 4
 """An operator goes back to one of so many newest checkpoints."""
 
-PARTITIONS = 4
-EPOCHS = 12
+SHAPES = ((4, 2, 12), (4, 4, 12), (8, 8, 3), (8, 8, 3))
+"""Partitions, groups and epochs of the jobs. In the larger ones three trainers leave something for their successors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,8 @@ class History:
     seconds: float
     """Virtual."""
     commits: int
+    succeeded: int
+    """Commits of leases that were granted as successors."""
     void_leases: int
     skipped: int
     """Buckets that were given up in an epoch."""
@@ -63,11 +65,12 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
     """
     world = World(seed, faults or Faults())
     objects = Objects()
-    schema = square_schema(PARTITIONS)
+    partitions, groups, epochs = world.random.choice(SHAPES)
+    schema = square_schema(partitions)
     config = make_config(
         schema,
-        num_epochs=EPOCHS,
-        num_groups=world.random.choice([2, 4]),
+        num_epochs=epochs,
+        num_groups=groups,
         relations=WITH_OPERATOR,
         lease={"ttl_seconds": 6.0, "max_failures": world.random.choice([1, 2, 3])},
         checkpoint={"interval_seconds": world.random.choice([1.0, 2.0, 8.0]), "keep_last": 2},
@@ -121,6 +124,7 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
         steps=world.steps,
         seconds=world.now,
         commits=observer.committed,
+        succeeded=observer.succeeded,
         void_leases=observer.void,
         skipped=observer.skipped,
         lifted=observer.lifted,

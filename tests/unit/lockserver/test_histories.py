@@ -15,7 +15,7 @@ from graphbed.storage import layout
 from graphbed.storage.manifest import CommitRecord, Manifest
 from graphbed.storage.objects import sha256_hex
 from graphbed.storage.receipt import Receipt
-from services.lockserver import transitions
+from services.lockserver import memory, transitions
 from services.lockserver.codec import decode, encode
 from services.lockserver.failures import quarantined
 from services.lockserver.lifecycle import (
@@ -506,7 +506,7 @@ def test_a_completed_job_runs_on_when_it_is_given_more_epochs() -> None:
 def test_a_job_remembers_a_bounded_number_of_trainers_and_answers() -> None:
     plan = square_plan(1)
     state = fresh(plan, config_sha256="c", graph_sha256="g", num_epochs=EPOCHS)
-    for number in range(transitions.TRAINERS_KEPT + 20):
+    for number in range(memory.TRAINERS_KEPT + 20):
         outcome = transitions.acquire(state, plan, trainer=f"t{number}", request_id="r1", lease_id=f"l{number}")
         assert outcome.delta is not None
         state = state.apply(outcome.delta)
@@ -515,7 +515,7 @@ def test_a_job_remembers_a_bounded_number_of_trainers_and_answers() -> None:
         )
         assert released is not None
         state = state.apply(released)
-    assert len(state.trainers) == transitions.TRAINERS_KEPT
+    assert len(state.trainers) == memory.TRAINERS_KEPT
     assert "t0" not in state.trainers
     for number in range(10):
         outcome = transitions.acquire(state, plan, trainer="last", request_id=f"r{number}", lease_id=f"x{number}")
@@ -526,4 +526,4 @@ def test_a_job_remembers_a_bounded_number_of_trainers_and_answers() -> None:
         )
         assert released is not None
         state = state.apply(released)
-    assert len(state.trainers["last"].replies) == transitions.REPLIES_KEPT
+    assert len(state.trainers["last"].replies) == memory.REPLIES_KEPT
