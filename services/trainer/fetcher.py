@@ -1,6 +1,6 @@
 """The first stage: partitions and edges of a lease into memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -30,32 +30,23 @@ class Fetcher:
         self._store = store
         self._metrics = metrics
 
+    def fits(self, assignments: Sequence[Assignment]) -> bool:
+        """Whether leases of one job may be in memory together."""
+        return sum(map(_needed_bytes, assignments)) <= _limit_bytes(assignments[0].job)
+
     def fetch(self, assignment: Assignment, guard: LeaseGuard) -> LeaseWork:
         """Read everything, unless the guard says that the lease is lost or the trainer stops.
 
-        Raises TooLarge before the first byte is read, ObjectCorrupt and ObjectMissing with the object's name.
+        What it is to inherit from its parent is left open. Raises TooLarge before the first byte is read, ObjectCorrupt
+        and ObjectMissing with the object's name.
         """
-        self._require_memory(assignment)
+        require_memory(_needed_bytes(assignment), _limit_bytes(assignment.job))
         tables = {
             entity_type: self._table(assignment, members, guard)
             for entity_type, members in _by_type(assignment.versions).items()
         }
         edges = self._edges(assignment, tables, guard)
         return LeaseWork(assignment=assignment, tables=tables, edges=edges)
-
-    def _require_memory(self, assignment: Assignment) -> None:
-        job = assignment.job
-        row_bytes = FLOAT_BYTES * (job.config.dimension + sum_columns(job.config))
-        files = (job.edge_files.get((bucket.lhs, bucket.rhs)) for bucket in assignment.buckets)
-        needed = lease_bytes(
-            [
-                sum(job.rows(partition) for partition in members) * row_bytes
-                for members in _by_type(assignment.versions).values()
-            ],
-            edges=sum(file.file.rows for file in files if file),
-            parameter_bytes=job.parameter_bytes,
-        )
-        require_memory(needed, job.config.trainer.memory_limit_bytes or available_bytes())
 
     def _table(self, assignment: Assignment, members: Iterable[Partition], guard: LeaseGuard) -> LeaseTable:
         job = assignment.job
@@ -69,6 +60,8 @@ class Fetcher:
             sums=np.empty((rows, sum_columns(job.config)), np.float32),
         )
         for partition, start in starts.items():
+            if partition in assignment.from_parent:
+                continue
             guard.check()
             arrays = self._partition(assignment, partition, guard)
             table.embeddings[start : start + job.rows(partition)] = arrays.embeddings
@@ -103,6 +96,24 @@ class Fetcher:
                 if chosen.any():
                     part.append(_to_rows(job, index, bucket, edges, chosen, tables))
         return [_concatenate(part) for part in parts]
+
+
+def _needed_bytes(assignment: Assignment) -> int:
+    job = assignment.job
+    row_bytes = FLOAT_BYTES * (job.config.dimension + sum_columns(job.config))
+    files = (job.edge_files.get((bucket.lhs, bucket.rhs)) for bucket in assignment.buckets)
+    return lease_bytes(
+        [
+            sum(job.rows(partition) for partition in members) * row_bytes
+            for members in _by_type(assignment.versions).values()
+        ],
+        edges=sum(file.file.rows for file in files if file),
+        parameter_bytes=job.parameter_bytes,
+    )
+
+
+def _limit_bytes(job: Job) -> int:
+    return job.config.trainer.memory_limit_bytes or available_bytes()
 
 
 def _to_rows(

@@ -59,8 +59,15 @@ class Heartbeat:
     def check(self) -> None:
         """Raise LeaseLost if the lease is gone."""
         if self.lost.is_set() or self._silent_for() >= self._ttl_seconds:
-            self._lose("checked after its time")
+            self.lose("checked after its time")
             raise LeaseLost(lease=self._lease_id)
+
+    def lose(self, why: str) -> None:
+        """The lease is gone, whoever knows it."""
+        if not self.lost.is_set():
+            log.warning("lease lost", lease=self._lease_id, why=why)
+            self.lost.set()
+            self._on_lost()
 
     def leave_to_commit(self) -> None:
         """The commit is going to say whether the lease lived: a renewal that comes after it is refused as well."""
@@ -70,7 +77,7 @@ class Heartbeat:
         # Renew at ttl/3: two renewals may be lost before the lease is.
         while not self._clock.wait(self._left, self._ttl_seconds / 3):
             if self._silent_for() >= self._ttl_seconds:
-                self._lose("no renewal got through")
+                self.lose("no renewal got through")
                 return
             sent_at = self._clock.monotonic()
             try:
@@ -79,7 +86,7 @@ class Heartbeat:
                 if self._committing:
                     return
                 self._metrics.renewals.labels("lost").inc()
-                self._lose("the lock server gave it away")
+                self.lose("the lock server gave it away")
                 return
             except GraphbedError as error:
                 self._metrics.renewals.labels("failed").inc()
@@ -91,9 +98,3 @@ class Heartbeat:
 
     def _silent_for(self) -> float:
         return self._clock.monotonic() - self._renewed_at
-
-    def _lose(self, why: str) -> None:
-        if not self.lost.is_set():
-            log.warning("lease lost", lease=self._lease_id, why=why)
-            self.lost.set()
-            self._on_lost()

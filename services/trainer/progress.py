@@ -12,6 +12,7 @@ _PHASES = {
     "train": lockserver_pb2.PHASE_TRAIN,
     "store": lockserver_pb2.PHASE_STORE,
     "commit": lockserver_pb2.PHASE_COMMIT,
+    "wait": lockserver_pb2.PHASE_WAITING,
 }
 
 
@@ -35,7 +36,7 @@ class ProgressBoard:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Tell others that the lease waits for a server that is away, whatever its phase."""
+        """Tell others that the lease waits for a server that is away, or for its parent, whatever its phase."""
         self._waiting = True
         try:
             yield

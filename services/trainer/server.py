@@ -22,6 +22,7 @@ from graphbed.tracing import Span, no_span
 from services.trainer.fetcher import Fetcher
 from services.trainer.jobs import Jobs
 from services.trainer.metrics import TrainerMetrics
+from services.trainer.pipeline import Pipeline
 from services.trainer.runner import Runner
 from services.trainer.settings import TrainerSettings
 from services.trainer.storer import Storer
@@ -141,7 +142,7 @@ def start_trainer(
         metrics_listen=settings.metrics_listen,
         registry=registry,
     )
-    trainer = Trainer(
+    pipeline = Pipeline(
         trainer_id=settings.trainer_id,
         locks=locks,
         jobs=Jobs(locks, parameters, store),
@@ -153,9 +154,18 @@ def start_trainer(
         metrics=metrics,
         stopping=stopping,
         store_answers=partial(require_answer, store),
+        span=span,
+    )
+    trainer = Trainer(
+        trainer_id=settings.trainer_id,
+        locks=locks,
+        pipeline=pipeline,
+        clock=clock,
+        metrics=metrics,
+        stopping=stopping,
+        store_answers=partial(require_answer, store),
         reachable=server.set_serving,
         give_up_after=settings.give_up_after,
-        span=span,
     )
     return RunningTrainer(
         settings,

@@ -56,6 +56,12 @@ class SharedParameters:
             self._reference[name] = self._reference[name] + foreign
         self._metrics.parameter_syncs.inc()
 
+    def publish(self, guard: LeaseGuard) -> None:
+        """Push the final delta, waiting for the parameter server if it is away: who pulls next starts from it."""
+        if self._job.tensors:
+            self._sequence += 1
+            guard.ask(lambda: self._push(self._delta()))
+
     def seal(self, guard: LeaseGuard) -> Receipt | None:
         """Push the final delta and have it made durable; None if the job has no parameters."""
         if not self._job.tensors:
