@@ -29,7 +29,11 @@ def list_trainers(lockserver: LockServer = DEFAULT_LOCKSERVER, as_json: AsJson =
         print_json({"trainers": documents})
         return
     rows = [
-        (trainer.trainer_id, "yes" if trainer.draining else "no", ", ".join(lease.job for lease in trainer.leases))
+        (
+            trainer.trainer_id,
+            "yes" if trainer.draining else "no",
+            ", ".join(dict.fromkeys(lease.job for lease in trainer.leases)),
+        )
         for trainer in found
     ]
     typer.echo(table(("trainer", "draining", "works for"), rows) if rows else "no trainers")

@@ -146,7 +146,8 @@ class TrainerConfig(Section):
     """cpu: compiled kernels and Hogwild threads. cuda: one GPU, where the tables of a lease stay until it is trained;
     a row is updated once for some 30,000 edges. A trainer's GRAPHBED_TRAINER_DEVICE comes before this."""
     memory_limit_bytes: Annotated[int, Field(ge=0)] = 0
-    """A lease that needs more is refused before its first byte is read; 0 = four fifths of the machine or container."""
+    """A lease that needs more is refused before its first byte is read; where two fit, one is fetched while the other
+    is trained. 0 = four fifths of the machine or container."""
     parameter_sync_seconds: Positive = 0.5
     """How often a trainer exchanges relation parameters with the parameter server while it trains. Seconds."""
 

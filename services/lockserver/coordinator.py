@@ -120,7 +120,9 @@ class Coordinator:
         """
         job = self._job_of(parent, trainer, RequestKind.ACQUIRE, request_id)
         context = self._jobs.context(job)
-        in_turn = _is_in_turn(job, trainer, self._jobs.usable(running=True))
+        refused = None if _is_in_turn(job, trainer, self._jobs.usable(running=True)) else NoWork.PARTITIONS_BUSY
+        if self._store_away():
+            refused = NoWork.STORE_AWAY
         lease_id = self._random_hex()
         answer = self._jobs.change(
             job,
@@ -131,14 +133,15 @@ class Coordinator:
                 request_id=request_id,
                 parent=parent,
                 lease_id=lease_id,
-                in_turn=in_turn,
+                refused=refused,
             ),
         )
         if isinstance(answer, NoWork):
             return _waiting([answer])
         if answer.lease_id == lease_id:
+            self._metrics.grants.labels("granted").inc()
             self._metrics.successors.inc()
-        self._tell_of_grant(job, answer)
+            self._tell_of_grant(job, answer)
         return _granted(context, answer)
 
     def renew(self, *, trainer: str, lease_id: str, progress: Progress) -> float:

@@ -36,7 +36,7 @@ class Rules:
     max_failures: int = 3
     """How often a bucket may fail before it is skipped."""
     max_trainers: int | None = None
-    """Most live leases at once."""
+    """Most trainers that hold leases at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

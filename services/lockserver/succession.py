@@ -53,7 +53,7 @@ def is_waiting(state: JobState, record: TrainerRecord) -> bool:
     return record.refused_at is not None and state.header.turns - record.refused_at < patience
 
 
-def refused(state: JobState, trainer: str) -> TrainerRecord | None:
+def waiting(state: JobState, trainer: str) -> TrainerRecord | None:
     """The trainer's record once it is noted that it waits; None if that is noted already, and still half as fresh."""
     record = state.trainers.get(trainer, TrainerRecord())
     patience = CYCLE_ANSWERS * len(state.trainers_at_work())

@@ -28,7 +28,7 @@ from services.lockserver.state import (
     StartVersion,
     Status,
 )
-from services.lockserver.succession import choose_successor, refused
+from services.lockserver.succession import choose_successor, waiting
 
 A_co = TypeVar("A_co", covariant=True)
 
@@ -78,18 +78,18 @@ def acquire(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease
 
 
 def succeed(
-    state: JobState, plan: Plan, *, trainer: str, request_id: str, parent: str, lease_id: str, in_turn: bool
+    state: JobState, plan: Plan, *, trainer: str, request_id: str, parent: str, lease_id: str, refused: NoWork | None
 ) -> Outcome[Lease | NoWork]:
     """Grant what comes after the live lease `parent` as its successor `lease_id`, or say why there is none yet.
 
     What both need starts from what the parent will store. A request id that was granted before gets that grant again.
-    `in_turn`: no other job comes before this one. Raises LeaseLost unless `trainer` holds the parent.
+    `refused`: why none begins now, whatever the state says. Raises LeaseLost unless `trainer` holds the parent.
     """
     repeated = state.reply_to(trainer, RequestKind.ACQUIRE, request_id)
     if repeated is not None and repeated.lease is not None:
         return Outcome(None, repeated.lease)
     held = _held(state, trainer, parent)
-    chosen = choose_successor(state, plan, held) if in_turn else NoWork.PARTITIONS_BUSY
+    chosen = refused or choose_successor(state, plan, held)
     if isinstance(chosen, NoWork):
         return Outcome(None, chosen)
     board, work = chosen
@@ -264,7 +264,7 @@ def _grant(state: JobState, lease: Lease, request_id: str) -> Delta:
 
 def _wait(state: JobState, trainer: str) -> Delta | None:
     """Note that a trainer waits for what others hold. None if that is noted."""
-    record = refused(state, trainer)
+    record = waiting(state, trainer)
     return Delta(trainers=recorded(state, trainer, record)) if record else None
 
 

@@ -29,7 +29,7 @@ class TrainerMetrics:
         )
         self.phases = PhaseSeconds(
             "graphbed_trainer_phase_seconds_total",
-            "Seconds by phase: wait, fetch, train, store, commit.",
+            "Seconds by phase: wait, fetch, train, store, commit. Those of two leases may pass at once.",
             ("wait", "fetch", "train", "store", "commit"),
             registry=registry,
         )

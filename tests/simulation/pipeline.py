@@ -26,7 +26,7 @@ SUCCEEDED = 0.7
 """Share of leases for which a successor is asked for while they are worked on."""
 HURRIED = 0.2
 """Share of successors that are trained at once, while their parents' commits are under way."""
-ASK_AGAIN_SECONDS = 0.5
+ASK_AGAIN_SECONDS = 1.5
 HASTY = 0.3
 """Share of successors whose trainer tries to commit them whatever became of their parents."""
 _ids = itertools.count(1)

@@ -30,7 +30,7 @@ QUIET_STEPS = 200_000
 RESTORED = 4
 """An operator goes back to one of so many newest checkpoints."""
 
-SHAPES = ((4, 2, 12), (4, 4, 12), (8, 8, 3), (8, 8, 3))
+SHAPES = ((4, 2, 12), (4, 4, 12), (4, 4, 12), (8, 8, 3), (8, 8, 3))
 """Partitions, groups and epochs of the jobs. In the larger ones three trainers leave something for their successors."""
 
 

@@ -11,16 +11,13 @@ TRAINERS = Dashboard(
         Panel(
             title="What trainers do",
             queries={"{{phase}}": rate("graphbed_trainer_phase_seconds_total", "phase")},
-            description="Seconds per second of all trainers: how many of them are in each phase.",
+            description="Seconds per second of all trainers; one may fetch, train and store at once.",
             stacked=True,
         ),
         Panel(
             title="Share of time spent training",
-            queries={
-                "{{instance}}": rate("graphbed_trainer_phase_seconds_total", "instance", where='{phase="train"}')
-                + " / "
-                + rate("graphbed_trainer_phase_seconds_total", "instance")
-            },
+            queries={"{{instance}}": rate("graphbed_trainer_phase_seconds_total", "instance", where='{phase="train"}')},
+            description="What passes beside it, fetching and storing, takes nothing away.",
             unit="percentunit",
             largest=1,
         ),

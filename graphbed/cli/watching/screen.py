@@ -88,7 +88,8 @@ def _middle(reply: lockserver_pb2.GetJobResponse, width: int, height: int) -> li
 def _trainers(reply: lockserver_pb2.GetJobResponse, width: int, height: int) -> list[Text]:
     name_width = max(width - 29, 8)
     lines = [Text(f"{'trainer':{name_width}} phase   epoch buckets done", "dim")]
-    leases = sorted(reply.leases, key=lambda lease: lease.trainer_id)
+    live = {lease.lease_id for lease in reply.leases}
+    leases = sorted(reply.leases, key=lambda lease: (lease.trainer_id, lease.parent_lease_id in live))
     shown = leases if len(leases) <= height else leases[: height - 1]
     for lease in shown:
         phase = lockserver_pb2.Phase.Name(lease.progress.phase).removeprefix("PHASE_").lower()

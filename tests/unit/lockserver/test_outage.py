@@ -66,6 +66,22 @@ def test_nothing_new_is_granted_until_the_store_is_back(cluster: Cluster, store:
     assert isinstance(ask(cluster, "ann"), Granted)
 
 
+def test_no_successor_is_granted_until_the_store_is_back(cluster: Cluster, store: AwayStore):
+    granted = ask(cluster, "ann")
+    assert isinstance(granted, Granted)
+
+    def succeed() -> Granted | Waiting:
+        return cluster.coordinator.succeed(trainer="ann", request_id=next_hex(), parent=granted.lease.lease_id)
+
+    store.error = StoreUnavailable(address="s3")
+    cluster.outage.tick()
+    waiting = succeed()
+    assert isinstance(waiting, Waiting) and waiting.reason is NoWork.STORE_AWAY
+    store.error = None
+    cluster.outage.tick()
+    assert isinstance(succeed(), Granted)
+
+
 def test_a_lease_that_lives_is_renewed_and_its_grant_told_again(cluster: Cluster, store: AwayStore):
     granted = ask(cluster, "ann", "r1")
     assert isinstance(granted, Granted)

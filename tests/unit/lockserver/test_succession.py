@@ -43,7 +43,7 @@ def acquire(state: JobState, trainer: str = "ann", plan: Plan = PLAN) -> tuple[J
 def ask(
     state: JobState, parent: Lease, plan: Plan = PLAN, *, request_id: str = "", **changes: Any
 ) -> transitions.Outcome[Lease | NoWork]:
-    asked = {"trainer": parent.trainer, "parent": parent.lease_id, "in_turn": True, **changes}
+    asked = {"trainer": parent.trainer, "parent": parent.lease_id, "refused": None, **changes}
     return transitions.succeed(state, plan, request_id=request_id or next_hex(), lease_id=next_hex(), **asked)
 
 
@@ -167,7 +167,7 @@ def test_the_same_request_gets_the_same_successor():
     state, parent = acquire(commit(state, first))
     granted = ask(state, parent, request_id="r7")
     state = apply(state, granted.delta)
-    again = ask(state, parent, request_id="r7", in_turn=False)
+    again = ask(state, parent, request_id="r7", refused=NoWork.STORE_AWAY)
     assert (again.delta, again.answer) == (None, granted.answer)
 
 
@@ -263,12 +263,12 @@ def test_under_a_barrier_no_successor_begins_an_epoch():
         assert (answer is NoWork.PARTITIONS_BUSY) is barrier
 
 
-def test_a_paused_job_a_drained_trainer_and_a_job_out_of_turn_give_no_successors():
+def test_a_paused_job_a_drained_trainer_and_a_refusal_give_no_successors():
     state, parent, successor = family()
     state = apply(state, transitions.void_leases(state, [successor.lease_id]))
     assert ask(apply(state, pause(state, "j")), parent).answer is NoWork.NOTHING_DUE
     assert ask(apply(state, transitions.drain(state, "ann", undo=False)), parent).answer is NoWork.DRAINING
-    assert ask(state, parent, in_turn=False).answer is NoWork.PARTITIONS_BUSY
+    assert ask(state, parent, refused=NoWork.STORE_AWAY).answer is NoWork.STORE_AWAY
 
 
 def test_a_successor_is_no_further_trainer():
