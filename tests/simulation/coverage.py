@@ -2,7 +2,10 @@
 
 from collections import Counter
 
-CHANGES = ("acquire", "succeed", "renew", "commit", "release", "expire", "manifest", "pause", "resume", "revoke", "restore")
+CHANGES = (
+    *("acquire", "succeed", "renew", "commit", "release", "expire", "manifest"),
+    *("pause", "resume", "revoke", "restore"),
+)
 """Requests of trainers and people, and housekeeping, that change a job's state."""
 
 STATE_FAULTS = (
