@@ -25,7 +25,14 @@ from tests.ops.prometheus_tools import program
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules"
 JOB = "codex"
 EVALUATION = EvaluationRecord(
-    checkpoint=1, split="valid", mrr=0.3, mean_rank=70.0, hits_at_1=0.2, hits_at_3=0.3, hits_at_10=0.5, protocol={"filtered": True}
+    checkpoint=1,
+    split="valid",
+    mrr=0.3,
+    mean_rank=70.0,
+    hits_at_1=0.2,
+    hits_at_3=0.3,
+    hits_at_10=0.5,
+    protocol={"filtered": True},
 )
 """As an earlier `graphbed eval` left it."""
 
