@@ -45,17 +45,16 @@ from services.standalone.run import train
 
 RESULTS = Path(__file__).parent / "results" / "ranks.json"
 FLOOR_SECONDS = 0.3
-PORTION = 4096
-"""Edges of one round, both sides of which are ranked."""
 
 SETTINGS: dict[str, Mapping[str, Any]] = {
     "reciprocal complex_diagonal, dot": {"operator": "complex_diagonal", "reciprocal": True},
     "plain complex_diagonal, dot": {"operator": "complex_diagonal"},
     "reciprocal complex_diagonal, cos": {"operator": "complex_diagonal", "reciprocal": True, "comparator": "cos"},
     "translation, l2": {"operator": "translation", "comparator": "l2"},
-    "translation, l1": {"operator": "translation", "comparator": "l1"},
-    "rotation, complex_l1": {"operator": "rotation", "comparator": "complex_l1"},
+    "l1": {"comparator": "l1", "edges": 1024},
+    "complex_l1": {"comparator": "complex_l1", "edges": 1024},
 }
+"""Keys of a job's relations, `comparator`, and how many test edges a round ranks if not all."""
 TRAINED = "reciprocal complex_diagonal, dot"
 
 
@@ -115,14 +114,21 @@ class Round:
 
 
 def rounds(
-    model: TrainedModel, edges: SplitEdges, known: Mapping[Side, KnownEntities], floors: CpuFloors, seconds: float
+    model: TrainedModel,
+    edges: SplitEdges,
+    known: Mapping[Side, KnownEntities],
+    floors: CpuFloors,
+    *,
+    count: int,
+    seconds: float,
 ) -> list[Round]:
-    """At least three rounds, and as many as there are in `seconds`, each with other edges."""
+    """At least two rounds, and as many as there are in `seconds`, each of `count` edges, both sides of which are
+    ranked."""
     generator, found, end = np.random.default_rng(2), list[Round](), time.monotonic() + seconds
     (table,) = next(iter(model.tables.values()))
     operations = 2 * table.size
-    while len(found) < 3 or time.monotonic() < end:
-        chosen = generator.permutation(len(edges))[:PORTION]
+    while len(found) < 2 or time.monotonic() < end:
+        chosen = generator.permutation(len(edges))[:count]
         portion = SplitEdges(lhs=edges.lhs[chosen], relation=edges.relation[chosen], rhs=edges.rhs[chosen])
         wall, cpu = time.perf_counter(), time.process_time()
         for sought in SIDES:
@@ -160,7 +166,7 @@ def measured(setting: Mapping[str, Any], *, trained: bool, epochs: int, seconds:
     cpu = time.process_time()
     rank(model, few, "rhs", known["rhs"], lambda _: None)
     compile_seconds = time.process_time() - cpu
-    found = rounds(model, edges, known, floors, seconds)
+    found = rounds(model, edges, known, floors, count=setting.get("edges", len(edges)), seconds=seconds)
     return {
         "trained_epochs": epochs if trained else 0,
         "threads": cores(),

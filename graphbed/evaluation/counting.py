@@ -85,7 +85,7 @@ def count(
 
     `first` is 1 if vectors have a bias before them; `estimates` is scratch of TILE_QUERIES · TILE_CANDIDATES numbers.
     """
-    combine, count_tile = COMBINE[comparator], _counter(comparator, first)
+    combine, count_tile = COMBINE[comparator], tile_counter(comparator, first)
     for tile in range(0, len(candidates.exact), TILE_CANDIDATES):
         of_tile = candidates.part(tile, tile + TILE_CANDIDATES)
         for some in range(0, len(queries.exact), TILE_QUERIES):
@@ -97,8 +97,8 @@ def count(
 
 
 @cache
-def _counter(comparator: Comparator, first: int) -> Callable[..., None]:
-    """The compiled count of one tile, made for a comparator at its first call."""
+def tile_counter(comparator: Comparator, first: int) -> Callable[..., None]:
+    """The compiled function that `count` calls for each tile; it is compiled at its first call."""
     estimate, exact = ESTIMATES[comparator], exact_pair(comparator, first)
 
     @compiled  # type: ignore[untyped-decorator]

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from graphbed.evaluation import estimates
-from graphbed.evaluation.counting import TILE_CANDIDATES, TILE_QUERIES, Truths, count
+from graphbed.evaluation.counting import TILE_CANDIDATES, TILE_QUERIES, Truths, count, tile_counter
 from graphbed.evaluation.edges import SplitEdges
 from graphbed.evaluation.exact import exact_scores
 from graphbed.evaluation.known import KnownEntities
@@ -22,8 +22,8 @@ from graphbed.model.threads import single_threaded_blas
 
 BATCH = 512
 """Queries that a thread ranks at a time."""
-BLOCK_ROWS = 1 << 14
-"""Candidates that a thread prepares at a time: what it makes of them may take three times the bytes of their rows."""
+BLOCK_ROWS = 1 << 12
+"""Candidates that a thread prepares at a time: what an operator makes of them is still in the cache when it is used."""
 
 Watch = Callable[[int], None]
 """Told how many more ranks are done."""
@@ -50,6 +50,9 @@ def rank(
     ranks = np.empty(len(edges), dtype=np.float64)
     batches = list(_batches(model, edges, sought))
     own = threading.local()
+    # Threads that asked for these at the same moment would each compile their own.
+    for compiled in (exact_scores, tile_counter):
+        compiled(model.comparator, int(model.bias))
 
     def work(chosen: NDArray[np.int64]) -> NDArray[np.float64]:
         if not hasattr(own, "estimates"):
