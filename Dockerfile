@@ -2,10 +2,12 @@
 #
 #   PYTHON_IMAGE   the system and CPython below everything
 #   BUILD_IMAGE    what pip runs in, if not in PYTHON_IMAGE; deploy/offline makes one that holds every wheel
-#   TORCH_INDEX    where torch comes from, if not from pip's own index: PyTorch's index of CPU builds makes the trainer's
-#                  image two gigabytes smaller, one of its CUDA indexes makes a trainer for that CUDA version
+#   TORCH_INDEX    where torch comes from, if not from pip's own index: PyTorch's index of CPU builds, which the compose
+#                  file names, makes the trainer's image two gigabytes smaller; one of its CUDA indexes makes a trainer for
+#                  that CUDA version
 #   EXTRAS         more extras of the project for every image, e.g. "tracing"
 #   PIP_FLAGS      more arguments of pip, e.g. "--no-index --find-links /wheels"
+#   VERSION, REVISION   what the labels say; the metric graphbed_build_info tells the revision too
 #
 # Versions are those of constraints.txt. No BuildKit needed.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
@@ -38,10 +40,10 @@ RUN sh install.sh paramserver
 FROM common AS trainer-libraries
 ARG PIP_FLAGS=
 ARG TORCH_INDEX=
-# With an index of its own for torch, so that nothing else comes from there.
+# Torch alone from an index of its own, which holds other versions of what torch needs: that comes with the rest.
 # hadolint ignore=SC2086
 RUN python -m pip --python /opt/graphbed/bin/python install --quiet ${PIP_FLAGS} \
-       ${TORCH_INDEX:+--index-url ${TORCH_INDEX}} -c constraints.txt torch \
+       ${TORCH_INDEX:+--no-deps --index-url ${TORCH_INDEX}} -c constraints.txt torch \
     && sh install.sh trainer cli
 
 # ---------------------------------------------------------------- the project: the one layer that a change makes anew
@@ -72,7 +74,8 @@ RUN groupadd --gid 10001 graphbed \
        /run/graphbed /run/graphbed/redis /run/graphbed/store /run/graphbed/grafana
 ENV PATH=/opt/graphbed/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    GRAPHBED_METRICS_LISTEN=0.0.0.0:9100
+    GRAPHBED_METRICS_LISTEN=0.0.0.0:9100 \
+    GRAPHBED_REVISION=${REVISION}
 WORKDIR /var/cache/graphbed
 USER 10001:10001
 EXPOSE 9100

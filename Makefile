@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Graphbed needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install $(PIP_FLAGS) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) 'torch==2.13.0'
+	$(BIN)/pip install $(PIP_FLAGS) $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) 'torch==2.13.0'
 	$(BIN)/pip install $(PIP_FLAGS) --editable '.[dev]'
 	$(BIN)/python -m graphbed.model.warm graphbed/datasets/fb15k-237/job.yaml
 	touch $@

@@ -1,7 +1,8 @@
 #!/bin/sh
 # A stand-in for python:3.11-slim-bookworm where no image registry can be reached: Debian's smallest system from its
 # package mirror, this machine's own CPython, and this machine's certificates. For tests and closed sites; not to be
-# published. Run as root; needs debootstrap, strip, Docker, and a CPython 3.11 that is not Debian's own.
+# published. Run as root; needs Docker, a CPython 3.11 that is not Debian's own, and debootstrap and strip, which it
+# installs on Debian if they are missing.
 set -eu
 image=${1:-graphbed-offline/python:3.11}
 python=${PYTHON:-python3.11}
@@ -16,6 +17,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
 
+if ! command -v debootstrap >/dev/null || ! command -v strip >/dev/null; then
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    debootstrap binutils; } >"$work/log" 2>&1 \
+    || { echo "base.sh: needs debootstrap and strip (Debian: apt-get install debootstrap binutils)" >&2; exit 1; }
+fi
 debootstrap --variant=minbase --include="$libraries" bookworm "$root" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 mkdir -p "$root/usr/local/bin" "$root/usr/local/lib"
 # Without its tests, its graphical parts, and whatever was installed beside it.

@@ -10,6 +10,7 @@ import yaml
 
 from tests.ops.alert_cases import CASES, AlertCase, Series
 from tests.ops.prometheus_tools import program
+from tests.ops.record_cases import RECORD_CASES, RecordCase
 from tools.metrics_docs import all_declared
 
 ROOT = Path(__file__).parents[2]
@@ -81,28 +82,51 @@ def test_an_alert_fires_when_it_should_and_only_then(case: AlertCase, tmp_path: 
     moments: list[tuple[str, list[Any]]] = [(case.at, expected)]
     if case.not_yet is not None:
         moments.insert(0, (case.not_yet, []))
-    document = {
-        "rule_files": [str(path) for path in sorted(RULES.glob("*.yml"))],
-        "evaluation_interval": "1m",
-        "tests": [_world(case.alert, case.fires, moments), _world(case.alert, case.quiet, [(case.at, [])])],
-    }
-    path = tmp_path / "test.yml"
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
-    done = subprocess.run(
-        [program("promtool"), "test", "rules", str(path)], capture_output=True, text=True, check=False
+    _require_to_hold(
+        [
+            {**_world(case.fires), "alert_rule_test": _alerts(case.alert, moments)},
+            {**_world(case.quiet), "alert_rule_test": _alerts(case.alert, [(case.at, [])])},
+        ],
+        tmp_path,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_watchdog_always_fires() -> None:
     assert ALERTS["GraphbedWatchdog"]["expr"] == "vector(1)"
 
 
-def _world(alert: str, series: Series, moments: list[tuple[str, list[Any]]]) -> dict[str, Any]:
+def test_every_recording_rule_is_tested() -> None:
+    assert {case.record for case in RECORD_CASES} == {rule["record"] for rule in rules("record")}
+
+
+@pytest.mark.parametrize("case", RECORD_CASES, ids=lambda case: case.record)
+def test_a_rule_records_what_its_series_come_to(case: RecordCase, tmp_path: Path) -> None:
+    samples = [{"labels": case.record + labels, "value": value} for labels, value in case.samples.items()]
+    asked = {"expr": case.record, "eval_time": "30m", "exp_samples": samples}
+    _require_to_hold([{**_world(case.series), "promql_expr_test": [asked]}], tmp_path)
+
+
+def _world(series: Series) -> dict[str, Any]:
     return {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "alert_rule_test": [
-            {"eval_time": moment, "alertname": alert, "exp_alerts": expected} for moment, expected in moments
-        ],
     }
+
+
+def _alerts(alert: str, moments: list[tuple[str, list[Any]]]) -> list[dict[str, Any]]:
+    return [{"eval_time": moment, "alertname": alert, "exp_alerts": expected} for moment, expected in moments]
+
+
+def _require_to_hold(tests: list[dict[str, Any]], folder: Path) -> None:
+    """Have promtool run the tests on all rules."""
+    document = {
+        "rule_files": [str(path) for path in sorted(RULES.glob("*.yml"))],
+        "evaluation_interval": "1m",
+        "tests": tests,
+    }
+    path = folder / "test.yml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    done = subprocess.run(
+        [program("promtool"), "test", "rules", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

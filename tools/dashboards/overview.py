@@ -20,7 +20,11 @@ OVERVIEW = Dashboard(
             legend="alerts",
         ),
         Panel(title="Progress", queries={"{{job_name}}": of_job("progress_ratio")}, unit="percentunit", largest=1),
-        Panel(title="Edges per second", queries={"all trainers": rate(EDGES)}, unit="cps"),
+        Panel(
+            title="Edges per second",
+            queries={"all trainers": rate(EDGES), "over five minutes": "cluster:graphbed_trainer_edges:rate5m"},
+            unit="cps",
+        ),
         Panel(
             title="Loss per edge",
             queries={"{{job_name}}": of_job("loss")},
