@@ -28,12 +28,12 @@ class Expiry:
     def tick(self) -> None:
         """Look at all live leases once."""
         renewed, moved = [], []
-        job_of = {}
+        holders = {}
         for context, state in self._jobs.usable():
             job = context.config.job
             lease_config = context.config.lease
             for lease_id, beat in state.beats.items():
-                job_of[lease_id] = job
+                holders[lease_id] = job, state.leases[lease_id].trainer
                 renewed.append(
                     Watched(lease_id=lease_id, mark=beat.renewals, patience_seconds=lease_config.ttl_seconds)
                 )
@@ -42,21 +42,25 @@ class Expiry:
                 )
         now = self._clock.monotonic()
         for silent in self._silence.look(renewed, now):
-            self._end_silent(job_of[silent.lease_id], silent)
+            self._end_silent(*holders[silent.lease_id], silent)
         for stalled in self._standstill.look(moved, now):
-            self._end_stalled(job_of[stalled.lease_id], stalled)
+            self._end_stalled(*holders[stalled.lease_id], stalled)
 
-    def _end_silent(self, job: str, lease: Watched[int]) -> None:
+    def _end_silent(self, job: str, trainer: str, lease: Watched[int]) -> None:
         plan = self._jobs.context(job).plan
         if self._jobs.update(job, lambda state: expire(state, plan, lease.lease_id, lease.mark)):
             self._metrics.expirations.inc()
-            log.warning("lease expired", job=job, lease=lease.lease_id, ttl_seconds=lease.patience_seconds)
+            log.warning(
+                "lease expired", job=job, lease=lease.lease_id, trainer=trainer, ttl_seconds=lease.patience_seconds
+            )
 
-    def _end_stalled(self, job: str, lease: Watched[Progress | Beat]) -> None:
+    def _end_stalled(self, job: str, trainer: str, lease: Watched[Progress | Beat]) -> None:
         plan = self._jobs.context(job).plan
         if self._jobs.update(job, lambda state: stall(state, plan, lease.lease_id, lease.mark)):
             self._metrics.stalls.inc()
-            log.warning("lease stalled", job=job, lease=lease.lease_id, stall_seconds=lease.patience_seconds)
+            log.warning(
+                "lease stalled", job=job, lease=lease.lease_id, trainer=trainer, stall_seconds=lease.patience_seconds
+            )
 
 
 class Repeater:
