@@ -53,7 +53,7 @@ RESULTS = Path(__file__).parent / "results" / "remote_negatives.json"
 PARTITIONS = 16
 UNIFORM = 200
 REMOTE_ROWS = 1000
-SETTINGS = [(1, 1, 0), (16, 8, 0), (16, 8, 100), (16, 16, 0), (16, 16, 100), (16, 8, 50), (16, 16, 50)]
+SETTINGS = [(1, 1, 0), (16, 8, 0), (16, 8, 100), (16, 16, 0), (16, 16, 100)]
 """(partitions, groups, remote negatives of the 200 drawn ones)."""
 
 
