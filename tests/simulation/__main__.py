@@ -32,7 +32,7 @@ def main() -> None:
     for seed in range(first, first + count):
         try:
             history = simulate(seed, steps=arguments.steps)
-        except AssertionError:
+        except Exception:
             print(f"seed {seed} fails: python -m tests.simulation --seeds {seed} 1 --steps {arguments.steps}")
             raise
         cells += history.cells

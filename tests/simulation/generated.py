@@ -1,31 +1,33 @@
 """python -m tests.simulation.generated: bugs made by machine in the transitions, each to be found by the simulation.
 
 Every comparison, condition, number, `raise` and keyword argument of the file is changed once. What the simulation does
-not find in a few seeds is given to the lock server's unit tests. Writes what survives as JSON.
+not find in a dozen seeds is given to the lock server's unit tests. Writes what survives as JSON.
 """
 
 import argparse
 import ast
+import functools
 import importlib
 import json
 import os
-import signal
+import resource
 import subprocess
 import sys
 import tempfile
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.mutants import ROOT, copy_of_the_code
+from tests.simulation.mutants import ROOT, commit, copy_of_the_code
 
 TARGET = "services/lockserver/transitions.py"
 MODULE = "services.lockserver.transitions"
-UNIT_TESTS = ("tests/unit/lockserver/test_coordinator.py", "tests/unit/lockserver/test_failures.py")
+UNIT_TESTS = ("tests/unit/lockserver/test_coordinator.py", "tests/unit/lockserver")
+"""The first find most."""
 SECONDS = 120
-"""Longest time for the simulation of one mutant: one that never ends is found."""
+"""Longest time of a core for one mutant: one that never ends is found."""
 SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
@@ -102,21 +104,41 @@ def _change(node: ast.stmt | ast.expr, index: int) -> None:
             node.op = ast.Sub()
 
 
-def simulation_finds(mutant: Generated, *, seeds: int, steps: int) -> bool:
-    """Simulate with the mutant in the place of the file, in a child of this process that ends by itself in time."""
+def found(
+    mutants: Iterable[Generated], look: Callable[[Generated], object], *, jobs: int
+) -> Iterator[tuple[Generated, bool]]:
+    """Each mutant, and whether `look` does not return; `jobs` of them at once, each in a child of this process."""
+    waiting = iter(mutants)
+    running: dict[int, Generated] = {}
+    while True:
+        while len(running) < jobs and (mutant := next(waiting, None)) is not None:
+            running[_child(mutant, look)] = mutant
+        if not running:
+            return
+        pid, status = os.wait()
+        yield running.pop(pid), status != 0
+
+
+def _child(mutant: Generated, look: Callable[[Generated], object]) -> int:
     child = os.fork()
-    if child == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        signal.alarm(SECONDS)
-        try:
-            simulate = _simulation_with(mutant.source)
-            for seed in range(seeds):
-                simulate(seed, steps=steps)
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return status != 0
+    if child:
+        return child
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    try:
+        look(mutant)
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
+def simulate_with(mutant: Generated, *, seeds: int, steps: int) -> None:
+    """Simulate with the mutant in the place of the file. Raises what the simulation finds."""
+    simulate = _simulation_with(mutant.source)
+    for seed in range(seeds):
+        simulate(seed, steps=steps)
 
 
 def _simulation_with(source: str) -> Callable[..., object]:
@@ -130,15 +152,14 @@ def _simulation_with(source: str) -> Callable[..., object]:
     return importlib.import_module("tests.simulation.run").simulate  # type: ignore[no-any-return]
 
 
-def unit_tests_find(mutant: Generated) -> bool:
-    """Run the lock server's unit tests on a copy of the code with the mutant in it."""
+def run_unit_tests_on(mutant: Generated) -> None:
+    """Run the lock server's unit tests on a copy of the code with the mutant in it; CalledProcessError if one fails."""
     with tempfile.TemporaryDirectory() as folder:
         copy = copy_of_the_code(Path(folder))
         (copy / TARGET).write_text(mutant.source)
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *UNIT_TESTS]
         environment = {**os.environ, "PYTHONPATH": str(copy)}
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False)
-        return done.returncode != 0
+        subprocess.run(command, cwd=copy, env=environment, check=True)
 
 
 def _short(code: str) -> str:
@@ -148,33 +169,40 @@ def _short(code: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "mutants.json")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at once")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "generated-mutants.json")
     arguments = parser.parse_args()
     # What the children import is heavy; here it is imported once for all of them.
     importlib.import_module("tests.simulation.run")
-    found: dict[Generated, str] = {}
+    about = {
+        "commit": commit(),
+        "command": f"python -m tests.simulation.generated --seeds {arguments.seeds} --steps {arguments.steps}",
+        "file": TARGET,
+    }
+    by: dict[Generated, str] = {}
 
     def note(mutant: Generated, found_by: str) -> None:
-        found[mutant] = found_by
+        by[mutant] = found_by
         print(f"{found_by:10} {mutant.line:4}  {mutant.what}", flush=True)
         # After each, so that an interrupted run leaves what it found.
-        arguments.out.write_text(json.dumps(_summary(found), indent=1) + "\n")
+        arguments.out.write_text(json.dumps({**about, **_summary(by)}, indent=1, ensure_ascii=False) + "\n")
 
-    for mutant in mutants((ROOT / TARGET).read_text()):
-        finds = simulation_finds(mutant, seeds=arguments.seeds, steps=arguments.steps)
+    simulation = functools.partial(simulate_with, seeds=arguments.seeds, steps=arguments.steps)
+    for mutant, finds in found(mutants((ROOT / TARGET).read_text()), simulation, jobs=arguments.jobs):
         note(mutant, "simulation" if finds else "nothing")
-    for mutant in [mutant for mutant, found_by in found.items() if found_by == "nothing"]:
-        if unit_tests_find(mutant):
-            note(mutant, "unit tests")
+    missed = [mutant for mutant in by if by[mutant] == "nothing"]
+    for mutant, finds in found(missed, run_unit_tests_on, jobs=arguments.jobs):
+        note(mutant, "unit tests" if finds else "nothing")
 
 
-def _summary(found: Mapping[Generated, str]) -> dict[str, Any]:
+def _summary(by: Mapping[Generated, str]) -> dict[str, Any]:
     """How many were found by what, and those that the simulation missed."""
-    counts = {name: sum(each == name for each in found.values()) for name in ("simulation", "unit tests", "nothing")}
-    missed = [{"line": m.line, "what": m.what, "found_by": by} for m, by in found.items() if by != "simulation"]
-    return {"file": TARGET, "mutants": counts, "missed by the simulation": missed}
+    counts = {name: sum(each == name for each in by.values()) for name in ("simulation", "unit tests", "nothing")}
+    missed = sorted((mutant.line, mutant.what, found_by) for mutant, found_by in by.items() if found_by != "simulation")
+    told = [{"line": line, "what": what, "found_by": found_by} for line, what, found_by in missed]
+    return {"mutants": counts, "missed by the simulation": told}
 
 
 if __name__ == "__main__":

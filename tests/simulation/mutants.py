@@ -1,12 +1,13 @@
 """python -m tests.simulation.mutants: bugs planted one by one in a copy of the code, each to be found."""
 
 import argparse
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,21 @@ MUTANTS = (
         file="services/lockserver/transitions.py",
         old="        pointers=pointers,\n        done=done,",
         new="        pointers={},\n        done=done,",
+    ),
+    Mutant(
+        name="a commit's pointers and its done marks are two writes",
+        file="services/lockserver/live_states.py",
+        old="            applied = self._state.apply(job, held.tag, tag, fields.written, fields.removed)",
+        new="""            first = {name: text for name, text in fields.written.items() if name.startswith("pointers:")}
+            applied = not first or self._state.apply(job, held.tag, tag + "-", first, set())
+            before = tag + "-" if first else held.tag
+            applied = applied and self._state.apply(job, before, tag, fields.written, fields.removed)""",
+    ),
+    Mutant(
+        name="the tag is a counter",
+        file="services/lockserver/live_states.py",
+        old="        tag = self._random_hex()",
+        new="""        tag = f"{int(held.tag, 16) + 1:032x}\"""",
     ),
     Mutant(
         name="a commit leaves its lease alive",
@@ -103,6 +119,42 @@ MUTANTS = (
         new="or key in in_use.names",
     ),
     Mutant(
+        name="a version goes as soon as one later manifest does without it",
+        file="services/lockserver/garbage.py",
+        old="GRACE_MANIFESTS = 2",
+        new="GRACE_MANIFESTS = 1",
+    ),
+    Mutant(
+        name="a version goes before any later manifest does without it",
+        file="services/lockserver/garbage.py",
+        old="GRACE_MANIFESTS = 2",
+        new="GRACE_MANIFESTS = 0",
+    ),
+    Mutant(
+        name="garbage goes though another generation has begun",
+        file="services/lockserver/survey.py",
+        old="        self._jobs.confirm(job, survey.generation)\n",
+        new="",
+    ),
+    Mutant(
+        name="garbage goes though it was pinned meanwhile",
+        file="services/lockserver/collector.py",
+        old="going = [key for key in batch if key not in needed]",
+        new="going = list(batch)",
+    ),
+    Mutant(
+        name="manifests go uncondemned",
+        file="services/lockserver/collector.py",
+        old="            condemn(self._store, job, sequence)",
+        new="            pass",
+    ),
+    Mutant(
+        name="a manifest is written though another generation has begun",
+        file="services/lockserver/manifests.py",
+        old="        self._jobs.confirm(job, manifest.generation)\n",
+        new="",
+    ),
+    Mutant(
         name="leases never expire",
         file="services/lockserver/watch.py",
         old="if seconds >= lease.patience_seconds:",
@@ -145,6 +197,12 @@ MUTANTS = (
         new="if lease_id in over",
     ),
     Mutant(
+        name="a restore goes on in a generation that has begun",
+        file="services/lockserver/takeover.py",
+        old=" or claim.number == begun",
+        new="",
+    ),
+    Mutant(
         name="a lease of many buckets condemns one of them",
         file="services/lockserver/failures.py",
         old="    if len(lease.buckets) > 1 or failures is None",
@@ -160,8 +218,18 @@ def copy_of_the_code(folder: Path) -> Path:
     return folder
 
 
-def found_by(mutant: Mutant, *, seeds: int, steps: int) -> tuple[str, float]:
-    """The first line of what the simulation said of the mutant, empty if it found nothing; and the seconds it took."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the simulation came to with a mutant."""
+
+    said: str
+    """The last error; empty: it found nothing."""
+    seed: int | None
+    """That it was found with."""
+
+
+def found_by(mutant: Mutant, *, seeds: int, steps: int) -> Found:
+    """What the simulation, seed after seed, says of the mutant."""
     with tempfile.TemporaryDirectory() as folder:
         copy = copy_of_the_code(Path(folder))
         path = copy / mutant.file
@@ -169,7 +237,6 @@ def found_by(mutant: Mutant, *, seeds: int, steps: int) -> tuple[str, float]:
         if text.count(mutant.old) != 1:
             raise SystemExit(f"{mutant.name}: {mutant.file} has not exactly one {mutant.old!r}")
         path.write_text(text.replace(mutant.old, mutant.new))
-        started = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "tests.simulation", "--seeds", "0", str(seeds), "--steps", str(steps)],
             cwd=copy,
@@ -180,7 +247,8 @@ def found_by(mutant: Mutant, *, seeds: int, steps: int) -> tuple[str, float]:
         )
         said = [line for line in done.stderr.splitlines() if "Error" in line] or ["ended with an error"]
         # Cells that no history filled are no find, although they make it end with an error as well.
-        return said[-1] if "Traceback" in done.stderr else "", time.monotonic() - started
+        seed = re.search(r"^seed (\d+) fails", done.stdout, re.MULTILINE)
+        return Found(said=said[-1] if "Traceback" in done.stderr else "", seed=int(seed[1]) if seed else None)
 
 
 def main() -> None:
@@ -188,15 +256,33 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--only", default="", help="mutants whose name contains this")
+    parser.add_argument("--out", type=Path, help="write what was found there as JSON")
     arguments = parser.parse_args()
-    survivors = 0
+    told = []
     for mutant in MUTANTS:
         if arguments.only not in mutant.name:
             continue
-        said, seconds = found_by(mutant, seeds=arguments.seeds, steps=arguments.steps)
-        survivors += not said
-        print(f"{'found' if said else 'SURVIVES':9} {seconds:5.0f} s  {mutant.name}: {said[:120]}", flush=True)
-    sys.exit(survivors > 0)
+        found = found_by(mutant, seeds=arguments.seeds, steps=arguments.steps)
+        print(
+            f"{'found' if found.said else 'SURVIVES':9} seed {found.seed}  {mutant.name}: {found.said[:120]}",
+            flush=True,
+        )
+        told.append({"name": mutant.name, "file": mutant.file, "seed": found.seed, "said": found.said})
+    survivors = [each["name"] for each in told if not each["said"]]
+    if arguments.out is not None:
+        document = {
+            "commit": commit(),
+            "command": f"python -m tests.simulation.mutants --seeds {arguments.seeds} --steps {arguments.steps}",
+            "survivors": survivors,
+            "mutants": told,
+        }
+        arguments.out.write_text(json.dumps(document, indent=1) + "\n")
+    sys.exit(bool(survivors))
+
+
+def commit() -> str:
+    """Of the work tree."""
+    return subprocess.check_output(["git", "rev-parse", "HEAD"], text=True, cwd=ROOT).strip()
 
 
 if __name__ == "__main__":
