@@ -11,8 +11,8 @@ from tests.fixtures.graphs import codex_job, ingest_quietly
 TTL_SECONDS = 5.0
 
 
-def start_job(cluster: Cluster, **changes: Any) -> JobConfig:
-    """Many short leases; more epochs than any test needs, unless `changes` say otherwise."""
+def start_job(cluster: Cluster, *, first_commits: int = 3, **changes: Any) -> JobConfig:
+    """Many short leases; more epochs than any test needs, unless `changes` say otherwise. Some are committed."""
     config = codex_job(
         cluster.store_url,
         **{
@@ -27,7 +27,7 @@ def start_job(cluster: Cluster, **changes: Any) -> JobConfig:
     )
     ingest_quietly(config, cluster.store)
     cluster.submit(config)
-    wait_for_commits(cluster, config, 3)
+    wait_for_commits(cluster, config, first_commits)
     return config
 
 

@@ -9,7 +9,7 @@ from graphbed.storage.manifest import Manifest, read_manifest
 from graphbed.storage.objects import sha256_hex
 from services.lockserver.codec import decode
 from services.lockserver.plan import Plan
-from services.lockserver.state import Failures, JobState, Lease
+from services.lockserver.state import Failures, JobState, Lease, Status
 from tests.simulation.stores import Objects
 
 
@@ -23,6 +23,8 @@ class Observer:
         self._leases: set[str] = set()
         self._manifests: dict[int, tuple[Manifest, str]] = {}
         """Every manifest that was created, by number, and its SHA-256."""
+        self._named_last: dict[str, int] = {}
+        """Key → the newest manifest that needs it."""
         self.restores: set[int] = set()
         """Manifests that an operator asked to go back to."""
         self.pinned: dict[str, frozenset[str]] = {}
@@ -41,6 +43,14 @@ class Observer:
         """Leases that their trainers hand back without a failure."""
         self.lifted = 0
         """Buckets that were made due again."""
+
+    def _has_had_its_grace(self, key: str, newest: Manifest) -> None:
+        """Two later manifests of one generation do without the object, unless the job has ended."""
+        last = self._named_last.get(key)
+        if last is None or Status(newest.status).has_ended:
+            return
+        later = Counter(manifest.generation for number, (manifest, _) in self._manifests.items() if number > last)
+        assert max(later.values(), default=0) >= 2, f"{key} goes before its grace, {last} needs it"
 
     @property
     def has_ended(self) -> bool:
@@ -173,6 +183,7 @@ class Observer:
         self._follows(manifest)
         for needed in named_objects(manifest):
             assert needed.key in self._objects.data, f"{key} names {needed.key}, which is not there"
+            self._named_last[needed.key] = manifest.sequence
 
     def _follows(self, manifest: Manifest) -> None:
         """A manifest follows the one before, or one that an operator chose; generations never go back."""
@@ -183,6 +194,12 @@ class Observer:
         assert manifest.parent_sha256 == sha256
         assert manifest.generation >= before.generation, f"{manifest.sequence} is of an older generation"
         assert parent == before or manifest.parent in self.restores, f"{manifest.sequence} leaves out {before.sequence}"
+        moved = {
+            (kind, index): layout.partition_version(manifest.job, Partition(kind, index), record.lease_id)
+            for record in manifest.commits
+            for kind, index in record.partitions
+        }
+        assert _keys(manifest) == {**_keys(parent), **moved}, f"{manifest.sequence} tells other pointers than commits"
 
     def deleted_now(self, key: str) -> None:
         """An object goes: nobody may need it."""
@@ -197,6 +214,7 @@ class Observer:
         assert all(key != needed.key for needed in named_objects(newest)), (
             f"{key} goes, which the newest manifest needs"
         )
+        self._has_had_its_grace(key, newest)
         if self._state is None or self._state.header.manifest_sequence < newest.sequence:
             return  # nobody goes on from a state that is older than a manifest
         assert all(key != receipt.key for receipt in self._state.pointers.values()), f"{key} goes, which is current"
@@ -237,3 +255,8 @@ def _told_failures(old: JobState, new: JobState, lease: Lease) -> set[Bucket]:
         for bucket, (before, after) in pairs.items()
         if len(after.trainers) > len(before.trainers) and after.silent <= before.silent
     }
+
+
+def _keys(manifest: Manifest) -> dict[tuple[str, int], str]:
+    """Entity type and index of each partition → the key of its current version."""
+    return {(pointer.entity_type, pointer.index): pointer.version.key for pointer in manifest.pointers}
