@@ -5,11 +5,12 @@ from collections import Counter
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
 from graphbed.storage.chain import named_objects
-from graphbed.storage.manifest import Manifest, read_manifest
+from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import sha256_hex
 from services.lockserver.codec import decode
 from services.lockserver.plan import Plan
 from services.lockserver.state import Failures, JobState, Lease, Status
+from tests.simulation.observed_chain import ObservedChain
 from tests.simulation.stores import Objects
 
 
@@ -21,12 +22,7 @@ class Observer:
         self._objects = objects
         self._state: JobState | None = None
         self._leases: set[str] = set()
-        self._manifests: dict[int, tuple[Manifest, str]] = {}
-        """Every manifest that was created, by number, and its SHA-256."""
-        self._named_last: dict[str, int] = {}
-        """Key → the newest manifest that needs it."""
-        self.restores: set[int] = set()
-        """Manifests that an operator asked to go back to."""
+        self.chain = ObservedChain(plan.job, objects)
         self.pinned: dict[str, frozenset[str]] = {}
         """Name of each pin that was answered → the objects that its manifest needs."""
         self.states = 0
@@ -44,23 +40,6 @@ class Observer:
         self.lifted = 0
         """Buckets that were made due again."""
 
-    def _has_had_its_grace(self, key: str, newest: Manifest) -> None:
-        """Two later manifests of one generation do without the object, unless the job has ended."""
-        last = self._named_last.get(key)
-        if last is None or Status(newest.status).has_ended:
-            return
-        later = Counter(manifest.generation for number, (manifest, _) in self._manifests.items() if number > last)
-        assert max(later.values(), default=0) >= 2, f"{key} goes before its grace, {last} needs it"
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the newest manifest says that the job is completed."""
-        return self._newest is not None and self._newest.status == "completed"
-
-    @property
-    def _newest(self) -> Manifest | None:
-        return self._manifests[len(self._manifests)][0] if self._manifests else None
-
     def observe(self, job: str, fields: dict[str, str] | None) -> None:
         """A job has a new state; None: it was lost."""
         if fields is None:
@@ -75,6 +54,7 @@ class Observer:
             self._begins_as_its_manifest_tells(job, self._state, new)
         else:
             self._change_is_one_thing(self._state, new)
+            self._grants_and_renewals_are_in_order(self._state, new)
         self._lease_ids_are_new(new)
         self._state = new
 
@@ -86,7 +66,7 @@ class Observer:
     def _begins_as_its_manifest_tells(self, job: str, old: JobState | None, new: JobState) -> None:
         """A generation begins without leases, as its first manifest or with what was committed since."""
         assert not new.leases, "a generation began with leases"
-        manifest, _ = self._manifests[new.header.manifest_sequence]
+        manifest = self.chain[new.header.manifest_sequence]
         assert manifest.generation == new.header.generation
         told = {pointer.partition: pointer.version.key for pointer in manifest.pointers}
         begun = {partition: receipt.key for partition, receipt in new.pointers.items()}
@@ -153,6 +133,16 @@ class Observer:
             assert new.pointers[partition].key == layout.partition_version(self._plan.job, partition, lease.lease_id)
         self.committed += 1
 
+    def _grants_and_renewals_are_in_order(self, old: JobState, new: JobState) -> None:
+        """Only a job that runs grants leases, no more than it may have; each change counts at most one renewal."""
+        if new.leases.keys() - old.leases.keys():
+            assert old.header.status is Status.RUNNING, f"a job that is {old.header.status} granted a lease"
+            assert len(new.leases) <= (self._plan.rules.max_trainers or len(new.leases)), (
+                "more leases than max_trainers"
+            )
+        for lease_id in old.beats.keys() & new.beats.keys():
+            assert new.beats[lease_id].renewals - old.beats[lease_id].renewals in (0, 1), "a renewal counts as others"
+
     def _marks_without_a_commit_are_recorded(self, old: JobState, new: JobState, done: set[Bucket]) -> None:
         """A mark goes on by one where a skipped epoch is recorded, and back by one where the record is taken back."""
         before, after = _skips(old), _skips(new)
@@ -174,33 +164,6 @@ class Observer:
             assert lease_id not in self._leases, f"the lease id {lease_id} was used twice"
             self._leases.add(lease_id)
 
-    def created(self, key: str) -> None:
-        """An object was created: a manifest names only what is there."""
-        if not key.startswith(layout.manifests(self._plan.job)):
-            return
-        manifest, sha256 = read_manifest(self._objects, self._plan.job, int(key[-17:-5]))
-        self._manifests[manifest.sequence] = manifest, sha256
-        self._follows(manifest)
-        for needed in named_objects(manifest):
-            assert needed.key in self._objects.data, f"{key} names {needed.key}, which is not there"
-            self._named_last[needed.key] = manifest.sequence
-
-    def _follows(self, manifest: Manifest) -> None:
-        """A manifest follows the one before, or one that an operator chose; generations never go back."""
-        if manifest.sequence == 1:
-            return
-        before, _ = self._manifests[manifest.sequence - 1]
-        parent, sha256 = self._manifests[manifest.parent]
-        assert manifest.parent_sha256 == sha256
-        assert manifest.generation >= before.generation, f"{manifest.sequence} is of an older generation"
-        assert parent == before or manifest.parent in self.restores, f"{manifest.sequence} leaves out {before.sequence}"
-        moved = {
-            (kind, index): layout.partition_version(manifest.job, Partition(kind, index), record.lease_id)
-            for record in manifest.commits
-            for kind, index in record.partitions
-        }
-        assert _keys(manifest) == {**_keys(parent), **moved}, f"{manifest.sequence} tells other pointers than commits"
-
     def deleted_now(self, key: str) -> None:
         """An object goes: nobody may need it."""
         for name, needed in self.pinned.items():
@@ -209,12 +172,12 @@ class Observer:
         if not key.startswith((layout.partitions(job), layout.parameters(job))):
             return
         self.deleted += 1
-        newest = self._newest
+        newest = self.chain.newest
         assert newest is not None, f"{key} goes, and there is no manifest yet"
         assert all(key != needed.key for needed in named_objects(newest)), (
             f"{key} goes, which the newest manifest needs"
         )
-        self._has_had_its_grace(key, newest)
+        self.chain.require_grace(key)
         if self._state is None or self._state.header.manifest_sequence < newest.sequence:
             return  # nobody goes on from a state that is older than a manifest
         assert all(key != receipt.key for receipt in self._state.pointers.values()), f"{key} goes, which is current"
@@ -234,6 +197,11 @@ class Observer:
     def lives(self, lease_id: str) -> bool:
         """Whether a lease lives."""
         return self._state is not None and lease_id in self._state.leases
+
+    def renewals(self, lease_id: str) -> int:
+        """How often a lease was renewed; 0 if it does not live."""
+        beats = self._state.beats if self._state is not None else {}
+        return beats[lease_id].renewals if lease_id in beats else 0
 
     def held(self) -> dict[Partition, str]:
         """Which trainer holds which partition now."""
@@ -255,8 +223,3 @@ def _told_failures(old: JobState, new: JobState, lease: Lease) -> set[Bucket]:
         for bucket, (before, after) in pairs.items()
         if len(after.trainers) > len(before.trainers) and after.silent <= before.silent
     }
-
-
-def _keys(manifest: Manifest) -> dict[tuple[str, int], str]:
-    """Entity type and index of each partition → the key of its current version."""
-    return {(pointer.entity_type, pointer.index): pointer.version.key for pointer in manifest.pointers}

@@ -78,7 +78,7 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
     plan = Plan.from_config(config, schema)
     write_graph(objects, schema)
     observer = Observer(plan, objects)
-    objects.created, objects.deleted = observer.created, observer.deleted_now
+    objects.created, objects.deleted = observer.chain.created, observer.deleted_now
     states = States(observer.observe, observer.restarted)
     depth, compacted = [0], {}
     replicas = [
@@ -112,10 +112,10 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
     _Impostor(world, replicas, leases)
     _lose_states(world, states)
     _Restorer(world, replicas, objects, observer, config.job)
-    while world.steps < steps and not observer.has_ended:
+    while world.steps < steps and not observer.chain.has_ended:
         assert world.step()
     world.faults = NO_FAULTS
-    while not observer.has_ended:
+    while not observer.chain.has_ended:
         assert world.steps < steps + QUIET_STEPS, "the job never ends"
         assert world.step()
     _check_end(objects, config, compacted)
@@ -186,7 +186,7 @@ class _Restorer:
 
     def _restore(self, sequence: int) -> None:
         """Ask until somebody answers."""
-        self._observer.restores.add(sequence)
+        self._observer.chain.restores.add(sequence)
         answer = self._world.random.choice(self._servers).handle("restore", lambda c: c.restore(self._job, sequence))
         if is_to_be_repeated(answer):
             self._world.after(1.0, lambda: self._restore(sequence))
