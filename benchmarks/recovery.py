@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/recovery.py --times 10
 
-One lease at a time, two trainers, all of them real processes. Each time the trainer that holds the lease is killed,
-or told to stop, and it is measured until there is another lease. Then everything is killed at once and Redis starts empty: it is
-measured from the start of the processes, which is most of it, until the first grant; what the newest manifest told must
-be there. Writes results/recovery.json.
+One lease at a time, two trainers, all of them real processes. Each time the trainer that holds the lease is killed, or
+told to stop, and it is measured until there is another lease. Then everything is killed at once and Redis starts empty:
+it is measured from the start of the processes, which is most of it, until the first grant; what the newest manifest
+told must be there. Writes results/recovery.json.
 """
 
 import argparse
@@ -32,7 +32,7 @@ ONE_LEASE = {
     "entities": {"entity": {"num_partitions": 2}},
     "num_groups": 2,
     "dimension": 128,
-    "num_uniform_negs": 4_000,
+    "num_uniform_negs": 1_000,
     "num_epochs": 1_000,
     "lease": {"ttl_seconds": TTL_SECONDS},
 }
