@@ -24,7 +24,7 @@ from graphbed.model.checkpoint import Checkpoint
 from graphbed.storage.address import open_store
 from services.standalone.run import train
 
-SETTINGS = [(1, 1, 1), (4, 4, 1), (8, 4, 1), (8, 8, 1), (8, 8, 2), (8, 8, 4), (4, 4, 2)]
+SETTINGS = [(1, 1, 1), (4, 4, 1), (8, 4, 1), (16, 4, 1), (16, 8, 1), (8, 8, 1), (8, 8, 2), (8, 8, 4), (4, 4, 2)]
 """(partitions, groups, trainers); the threads of all trainers together are two wherever that is possible."""
 
 
