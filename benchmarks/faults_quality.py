@@ -37,10 +37,17 @@ PAUSE_SECONDS = 1.5
 
 
 def job(store: str, *, name: str, seed: int, epochs: int) -> JobConfig:
+    """A job whose quality does not depend on how many trainers happen to work at once.
+
+    Where operators begin at the identity it does, clean runs of this job with one trainer being 0.003 to 0.004 worse
+    than with two: relations that move slowly gain by two trainers that move them.
+    """
     return codex_job(
         store,
         job=name,
         seed=seed,
+        entities={"entity": {"num_partitions": 8}},
+        operator_init="random",
         num_epochs=epochs,
         num_groups=4,
         dimension=64,
