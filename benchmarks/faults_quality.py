@@ -93,6 +93,13 @@ def mrr(cluster: Cluster, config: JobConfig) -> float:
     return float(found.both.mrr)
 
 
+def skipped(cluster: Cluster, config: JobConfig) -> int:
+    """How many times a bucket was given up for an epoch, because leases kept dying with it."""
+    reply = cluster.ask(config.job)
+    assert reply is not None
+    return reply.summary.buckets_skipped
+
+
 def run(folder: Path, *, seeds: int, epochs: int) -> dict[str, Any]:
     rows = []
     with Cluster(folder, trainers=2, lockservers=2, partitionservers=2) as cluster:
@@ -110,8 +117,8 @@ def run(folder: Path, *, seeds: int, epochs: int) -> dict[str, Any]:
                     f"{kind}_seconds": round(time.monotonic() - started, 1),
                 }
                 if faults:
-                    row["faults"] = struck
                     assert wait_for(lambda: not cluster.restart_dead(), 60)
+                    row |= {"faults": struck, "skipped": skipped(cluster, config)}
             rows.append(row)
             print(row, flush=True)
     differences = [row["faulty_mrr"] - row["clean_mrr"] for row in rows]
