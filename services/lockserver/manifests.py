@@ -111,6 +111,7 @@ class ManifestWriter:
                     with history.operation("manifest", job=job) as told:
                         own, found = self._write_once(job, compact=compact)
                         told |= {"sequence": found.sequence, "nonce": found.nonce, "own": own}
+                        told["generation"] = found.generation
                     if own:
                         return found
             except GraphbedError:

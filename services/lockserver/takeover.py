@@ -93,6 +93,7 @@ class Takeover:
             with history.operation("manifest", job=job) as told:
                 found, sha256 = create_manifest(self._store, manifest)
                 told |= {"sequence": found.sequence, "nonce": found.nonce, "own": found.nonce == manifest.nonce}
+                told["generation"] = found.generation
             if found.nonce == manifest.nonce:
                 break
             if found.generation > claim.number:

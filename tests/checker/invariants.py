@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from graphbed.config.job import JobConfig
@@ -58,6 +59,10 @@ class Evidence:
     def of(self, name: str) -> list[Operation]:
         """The operations of one name."""
         return [operation for operation in self.operations if operation.name == name]
+
+    def manifests_told(self) -> list[Operation]:
+        """The operations that wrote a manifest of the job, or found one in its place."""
+        return [o for o in self.of("manifest") if o.succeeded and o.facts["job"] == self.job]
 
     def holders(self) -> dict[str, str]:
         """Lease → the trainer it was granted to."""
@@ -150,12 +155,16 @@ def i5_manifests_are_gapless_and_have_one_content(e: Evidence) -> Iterator[str]:
     if sequences != list(range(sequences[0], sequences[0] + len(sequences)) if sequences else []):
         yield f"the manifests are {sequences}"
     nonces: defaultdict[int, set[str]] = defaultdict(set)
-    for operation in e.of("manifest"):
-        if operation.succeeded and operation.facts["job"] == e.job:
-            nonces[operation.facts["sequence"]].add(operation.facts["nonce"])
+    generations = {}
+    for operation in e.manifests_told():
+        nonces[operation.facts["sequence"]].add(operation.facts["nonce"])
+        generations[operation.facts["sequence"]] = operation.facts["generation"]
     for manifest in e.manifests:
         nonces[manifest.sequence].add(manifest.nonce)
     yield from (f"manifest {n} was seen with {len(each)} nonces" for n, each in nonces.items() if len(each) > 1)
+    for older, newer in pairwise(sorted(generations)):
+        if generations[newer] < generations[older]:
+            yield f"manifest {newer} is of an older generation than manifest {older}"
 
 
 def i6_pointers_and_done_marks_of_a_lease_appear_together(e: Evidence) -> Iterator[str]:
@@ -229,20 +238,21 @@ def i10_pending_work_is_granted_soon_once_faults_end(e: Evidence) -> Iterator[st
 
 
 def i11_a_lost_state_begins_again_at_a_manifest(e: Evidence) -> Iterator[str]:
-    """And at none older than one that was known to be written before."""
+    """And at none older than one of its own or an older generation that was known to be written before.
+
+    A server that stands still between the first manifest of a generation and its state may put that in place when a
+    newer generation has begun and was forgotten. Nobody works on such a state: it is looked at before, and it can have
+    no further manifest.
+    """
     kept = {manifest.sequence: manifest for manifest in e.manifests}
-    written = [
-        (o.ended.at, o.facts["sequence"])
-        for o in e.of("manifest")
-        if o.ended and o.succeeded and o.facts["job"] == e.job
-    ]
+    written = [(o.ended.at, o.facts["sequence"], o.facts["generation"]) for o in e.manifests_told() if o.ended]
     for step in e.steps:
         if not step.begins:
             continue
         number = step.after.manifest
         if step.after.leases:
             yield f"the state {step.life} began with leases"
-        newest = max((sequence for at, sequence in written if at < step.line.at), default=0)
+        newest = max((n for at, n, begun in written if at < step.line.at and begun <= step.after.generation), default=0)
         if number < newest:
             yield f"the state {step.life} began at manifest {number}, though {newest} was there"
         if number in kept:

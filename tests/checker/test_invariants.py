@@ -145,6 +145,11 @@ def a_manifest_with_two_contents(lines: list[Line], objects: Objects) -> Doctore
     return edit(lines, the(lines, "manifest ended"), nonce="another"), objects
 
 
+def a_manifest_of_a_generation_that_was_over(lines: list[Line], objects: Objects) -> Doctored:
+    last = max(p for p, line in enumerate(lines) if line.event == "manifest ended")
+    return edit(lines, last, generation=0), objects
+
+
 def a_commit_without_its_marks(lines: list[Line], objects: Objects) -> Doctored:
     return change(lines, "committed", done=None), objects
 
@@ -223,6 +228,7 @@ def a_snapshot_without_a_delta(lines: list[Line], objects: Objects) -> Doctored:
         (a_version_that_is_gone, "i4"),
         (a_missing_manifest, "i5"),
         (a_manifest_with_two_contents, "i5"),
+        (a_manifest_of_a_generation_that_was_over, "i5"),
         (a_commit_without_its_marks, "i6"),
         (a_commit_that_leaves_its_lease, "i6"),
         (a_bucket_committed_twice, "i7"),
@@ -243,3 +249,13 @@ def test_a_doctored_history_is_refused(
     lines, objects, config = told
     lines, objects = doctor(lines, objects)
     assert any(name.split("_")[0] == invariant or name == invariant for name in judge(lines, objects, config))
+
+
+def test_a_state_of_a_generation_that_is_over_may_begin_at_an_older_manifest(
+    told: tuple[list[Line], Objects, JobConfig],
+):
+    lines, objects, config = told
+    begins = [p for p, line in enumerate(lines) if line.event == "change" and not line.facts["before"]]
+    lines, objects = a_state_that_begins_with_nothing(lines, objects)
+    late = edit(lines, begins[-1], generation=0)
+    assert not any(name.startswith("i11") for name in judge(late, objects, config))
