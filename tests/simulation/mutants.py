@@ -1,17 +1,20 @@
-"""python -m tests.simulation.mutants: bugs planted one by one in a copy of the code, each to be found."""
+"""python -m tests.simulation.mutants: bugs planted one by one in a copy of the code, each to be found.
+
+What the simulation does not find is given to the lock server's unit tests.
+"""
 
 import argparse
+import functools
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.simulation.spoilt import commit, copy_of_the_code, environment, run_unit_tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,25 +214,20 @@ MUTANTS = (
 )
 
 
-def copy_of_the_code(folder: Path) -> Path:
-    """All Python files of the project below `folder`, to be spoilt there."""
-    for name in ("graphbed", "services", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "datasets"))
-    return folder
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the simulation came to with a mutant."""
+    """What was said of a mutant."""
 
+    by: str
+    """The simulation, the unit tests, or nothing."""
     said: str
-    """The last error; empty: it found nothing."""
-    seed: int | None
-    """That it was found with."""
+    """The last error of the simulation, or the test that failed."""
+    seed: int | None = None
+    """That the simulation found it with."""
 
 
 def found_by(mutant: Mutant, *, seeds: int, steps: int) -> Found:
-    """What the simulation, seed after seed, says of the mutant."""
+    """What finds the mutant first: the simulation, seed after seed, or the unit tests."""
     with tempfile.TemporaryDirectory() as folder:
         copy = copy_of_the_code(Path(folder))
         path = copy / mutant.file
@@ -240,49 +238,45 @@ def found_by(mutant: Mutant, *, seeds: int, steps: int) -> Found:
         done = subprocess.run(
             [sys.executable, "-m", "tests.simulation", "--seeds", "0", str(seeds), "--steps", str(steps)],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy)},
+            env=environment(copy),
             capture_output=True,
             text=True,
             check=False,
         )
-        said = [line for line in done.stderr.splitlines() if "Error" in line] or ["ended with an error"]
         # Cells that no history filled are no find, although they make it end with an error as well.
-        seed = re.search(r"^seed (\d+) fails", done.stdout, re.MULTILINE)
-        return Found(said=said[-1] if "Traceback" in done.stderr else "", seed=int(seed[1]) if seed else None)
+        if seed := re.search(r"^seed (\d+) fails", done.stdout, re.MULTILINE):
+            said = [line for line in done.stderr.splitlines() if "Error" in line] or ["ended with an error"]
+            return Found(by="simulation", said=said[-1], seed=int(seed[1]))
+        failed = run_unit_tests(copy)
+        return Found(by="unit tests" if failed else "nothing", said=failed)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--only", default="", help="mutants whose name contains this")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at once")
     parser.add_argument("--out", type=Path, help="write what was found there as JSON")
     arguments = parser.parse_args()
+    about = {
+        "commit": commit(),
+        "command": f"python -m tests.simulation.mutants --seeds {arguments.seeds} --steps {arguments.steps}",
+    }
+    chosen = [mutant for mutant in MUTANTS if arguments.only in mutant.name]
+    look = functools.partial(found_by, seeds=arguments.seeds, steps=arguments.steps)
     told = []
-    for mutant in MUTANTS:
-        if arguments.only not in mutant.name:
-            continue
-        found = found_by(mutant, seeds=arguments.seeds, steps=arguments.steps)
-        print(
-            f"{'found' if found.said else 'SURVIVES':9} seed {found.seed}  {mutant.name}: {found.said[:120]}",
-            flush=True,
-        )
-        told.append({"name": mutant.name, "file": mutant.file, "seed": found.seed, "said": found.said})
-    survivors = [each["name"] for each in told if not each["said"]]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        for mutant, found in zip(chosen, pool.map(look, chosen), strict=True):
+            print(f"{found.by:10} seed {found.seed}  {mutant.name}: {found.said[:120]}", flush=True)
+            told.append(
+                {"name": mutant.name, "file": mutant.file, "by": found.by, "seed": found.seed, "said": found.said}
+            )
+    survivors = [each["name"] for each in told if each["by"] == "nothing"]
     if arguments.out is not None:
-        document = {
-            "commit": commit(),
-            "command": f"python -m tests.simulation.mutants --seeds {arguments.seeds} --steps {arguments.steps}",
-            "survivors": survivors,
-            "mutants": told,
-        }
+        document = {**about, "survivors": survivors, "mutants": told}
         arguments.out.write_text(json.dumps(document, indent=1) + "\n")
     sys.exit(bool(survivors))
-
-
-def commit() -> str:
-    """Of the work tree."""
-    return subprocess.check_output(["git", "rev-parse", "HEAD"], text=True, cwd=ROOT).strip()
 
 
 if __name__ == "__main__":

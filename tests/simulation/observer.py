@@ -134,9 +134,12 @@ class Observer:
         self.committed += 1
 
     def _grants_and_renewals_are_in_order(self, old: JobState, new: JobState) -> None:
-        """Only a job that runs grants leases; each change counts at most one renewal of a lease."""
+        """Only a job that runs grants leases, to no more trainers than it may have; each change counts at most one
+        renewal of a lease."""
         if new.leases.keys() - old.leases.keys():
             assert old.header.status is Status.RUNNING, f"a job that is {old.header.status} granted a lease"
+            at_work, most = new.trainers_at_work(), self._plan.rules.max_trainers
+            assert most is None or len(at_work) <= most, f"{sorted(at_work)} are more than {most} trainers"
         for lease_id in old.beats.keys() & new.beats.keys():
             assert new.beats[lease_id].renewals - old.beats[lease_id].renewals in (0, 1), "a renewal counts as others"
 
@@ -194,6 +197,11 @@ class Observer:
     def lives(self, lease_id: str) -> bool:
         """Whether a lease lives."""
         return self._state is not None and lease_id in self._state.leases
+
+    def signs(self, lease_id: str) -> tuple[int, int | None]:
+        """How often the state was lost so far, and how often a lease was renewed; None: it does not live."""
+        beat = self._state.beats.get(lease_id) if self._state is not None else None
+        return self.losses, beat.renewals if beat else None
 
     def held(self) -> dict[Partition, str]:
         """Which trainer holds which partition now."""

@@ -81,6 +81,7 @@ class Pipeline:
         plan: Plan,
         *,
         lives: Callable[[str], bool],
+        signs: Callable[[str], object],
         poison: Bucket,
         handed_back: set[str],
     ) -> None:
@@ -89,6 +90,7 @@ class Pipeline:
         self._store = store
         self._plan = plan
         self._lives = lives
+        self._signs = signs
         self._poison = poison
         self._handed_back = handed_back
 
@@ -108,13 +110,19 @@ class Pipeline:
                 return
             self._life.call(
                 "renew",
-                lambda c: c.renew(trainer=self._life.name, lease_id=lease.lease_id, progress=Progress()),
+                lambda coordinator: self._renew(coordinator, lease),
                 lambda answer: self._lose(stage) if isinstance(answer, LeaseLost) else None,
             )
             self._life.later(1.0, beat)
 
         self._life.later(0.5, beat)
         return stage
+
+    def _renew(self, coordinator: Coordinator, lease: Lease) -> None:
+        """A renewal that is answered is counted, unless the state was lost in between."""
+        before = self._signs(lease.lease_id)
+        coordinator.renew(trainer=self._life.name, lease_id=lease.lease_id, progress=Progress())
+        assert self._signs(lease.lease_id) != before, f"a renewal of {lease.lease_id} was answered and not counted"
 
     def _lose(self, stage: _Stage) -> None:
         stage.lost = True

@@ -30,6 +30,9 @@ QUIET_STEPS = 200_000
 RESTORED = 4
 """An operator goes back to one of so many newest checkpoints."""
 
+LIMITED = 4
+"""In one history of so many, the job may have fewer trainers than there are."""
+
 SHAPES = ((4, 2, 12), (4, 4, 12), (4, 4, 12), (8, 8, 3), (8, 8, 3))
 """Partitions, groups and epochs of the jobs. In the larger ones three trainers leave something for their successors."""
 
@@ -72,6 +75,8 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
         num_epochs=epochs,
         num_groups=groups,
         relations=WITH_OPERATOR,
+        # Not drawn, lest it changes every history.
+        max_trainers=trainers - 1 if seed % LIMITED == 1 else None,
         lease={"ttl_seconds": 6.0, "max_failures": world.random.choice([1, 2, 3])},
         checkpoint={"interval_seconds": world.random.choice([1.0, 2.0, 8.0]), "keep_last": 2},
     )
@@ -96,6 +101,7 @@ def simulate(seed: int, *, steps: int, faults: Faults | None = None, servers: in
             plan,
             losses=lambda: observer.losses,
             lives=observer.lives,
+            signs=observer.signs,
             poison=poison,
             handed_back=observer.handed_back,
         )

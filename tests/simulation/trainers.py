@@ -43,15 +43,19 @@ class SimulatedTrainer:
         *,
         losses: Callable[[], int],
         lives: Callable[[str], bool],
+        signs: Callable[[str], object],
         poison: Bucket,
         handed_back: set[str],
     ) -> None:
-        """`losses` tells how often the state was lost so far, `lives` whether a lease lives. Under faults nobody can
-        train `poison`. Leases that are handed back without a failure are added to `handed_back`."""
+        """`losses` tells how often the state was lost so far, `lives` whether a lease lives, `signs` what changes with
+        each of its renewals. Under faults nobody can train `poison`. Leases that are handed back without a failure are
+        added to `handed_back`."""
         self._world = world
         self.name = name
         self._servers = servers
-        self._pipeline = Pipeline(world, self, store, plan, lives=lives, poison=poison, handed_back=handed_back)
+        self._pipeline = Pipeline(
+            world, self, store, plan, lives=lives, signs=signs, poison=poison, handed_back=handed_back
+        )
         self._losses = losses
         self._life = 0
         self._asleep_until = 0.0

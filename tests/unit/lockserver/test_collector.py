@@ -11,6 +11,7 @@ from graphbed.clock import ManualClock
 from graphbed.errors import (
     CheckpointCondemned,
     CheckpointIncomplete,
+    GenerationContended,
     GraphbedError,
     ObjectMissing,
     PinDiffers,
@@ -263,6 +264,19 @@ def test_a_pin_and_a_collection_at_once_never_both_get_their_way(tmp_path: Path,
     assert (answer is None) == (read_pins(store, JOB) != [])
     if answer is None:
         assert named(cluster, [target]) <= objects(cluster)
+
+
+def test_a_generation_that_goes_back_between_survey_and_marks_stops_the_deletion(tmp_path: Path):
+    """Its manifest had no mark when it was gone back to."""
+    store = Meddling(tmp_path, verb="create", word="condemned")
+    cluster = started(store)
+    work(cluster, 4)
+    target = cluster.collector.collect(JOB, dry_run=True).survey.decision.condemned[-1]
+    other = Cluster(DirectoryStore(tmp_path), state=cluster.state)
+    store.meddle = lambda: other.coordinator.restore(JOB, target)
+    with pytest.raises(GenerationContended):
+        cluster.collector.collect(JOB)
+    assert named(cluster, [target]) == named(cluster, [newest(cluster)]) <= objects(cluster)
 
 
 def test_a_pin_that_becomes_visible_after_the_marks_stops_the_deletion(tmp_path: Path):
