@@ -14,7 +14,7 @@ import resource
 import sys
 import tempfile
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--jobs", type=int, default=2, help="mutants at once")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "generated-mutants.json")
+    parser.add_argument("--again", action="store_true", help="give those to the unit tests that nothing found in OUT")
     arguments = parser.parse_args()
+    generated = list(mutants((ROOT / TARGET).read_text()))
     # What the children import is heavy; here it is imported once for all of them.
     importlib.import_module("tests.simulation.run")
     about = {
@@ -184,13 +186,25 @@ def main() -> None:
         # After each, so that an interrupted run leaves what it found.
         arguments.out.write_text(json.dumps({**about, **_summary(by)}, indent=1, ensure_ascii=False) + "\n")
 
-    simulation = functools.partial(simulate_with, seeds=arguments.seeds, steps=arguments.steps)
-    for mutant, finds in found(mutants((ROOT / TARGET).read_text()), simulation, jobs=arguments.jobs):
-        note(mutant, "simulation" if finds else "nothing")
+    if arguments.again:
+        about, by = _recorded(json.loads(arguments.out.read_text()), generated)
+    else:
+        simulation = functools.partial(simulate_with, seeds=arguments.seeds, steps=arguments.steps)
+        for mutant, finds in found(generated, simulation, jobs=arguments.jobs):
+            note(mutant, "simulation" if finds else "nothing")
     missed = [mutant for mutant in by if by[mutant] == "nothing"]
     for mutant, finds in found(missed, run_unit_tests_on, jobs=arguments.jobs):
         note(mutant, "unit tests" if finds else "nothing")
     sys.exit("nothing" in by.values())
+
+
+def _recorded(record: Mapping[str, Any], generated: Sequence[Generated]) -> tuple[dict[str, Any], dict[Generated, str]]:
+    """What the record of a whole run is about, and what found each mutant."""
+    if sum(record["mutants"].values()) != len(generated):
+        raise SystemExit("the record is of an interrupted run or of another file: run without --again")
+    missed = {(told["line"], told["what"]): told["found_by"] for told in record["missed by the simulation"]}
+    by = {mutant: missed.get((mutant.line, mutant.what), "simulation") for mutant in generated}
+    return {key: record[key] for key in ("commit", "command", "file")}, by
 
 
 def _summary(by: Mapping[Generated, str]) -> dict[str, Any]:
