@@ -34,7 +34,7 @@ def restore(
     lockserver: AnyLockServer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a job go on from an older checkpoint; nothing is deleted, a new checkpoint follows the old one."""
+    """Let a job go on from an older checkpoint, or from the one before if it is damaged; a new one follows it."""
     if there := in_cluster(job, lockserver):
         from graphbed.clients.lockserver import LockServerClient
 
@@ -42,15 +42,19 @@ def restore(
         with LockServerClient(address) as client:
             reply = client.restore(name, sequence)
         result = {"job": name, "generation": reply.generation, "checkpoint": reply.manifest_sequence}
+        follows = reply.follows or sequence
     else:
         from services.standalone.upkeep import restore as restore_here
 
         manifest = restore_here(load_job(Path(job)), sequence, environ=os.environ)
         result = {"job": manifest.job, "generation": manifest.generation, "checkpoint": manifest.sequence}
+        follows = manifest.parent
     if as_json:
-        print_json({**result, "follows": sequence})
-    else:
-        typer.echo(f"job {result['job']} goes on from checkpoint {sequence}, as checkpoint {result['checkpoint']}")
+        print_json({**result, "follows": follows})
+        return
+    if follows != sequence:
+        typer.echo(f"graphbed: checkpoint {sequence} is not whole; `graphbed checkpoints fsck` tells why", err=True)
+    typer.echo(f"job {result['job']} goes on from checkpoint {follows}, as checkpoint {result['checkpoint']}")
 
 
 @checkpoints.command()

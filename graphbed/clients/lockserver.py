@@ -146,7 +146,10 @@ class LockServerClient:
         self._call("Cancel", self._stub.Cancel, lockserver_pb2.CancelRequest(job=job))
 
     def restore(self, job: str, sequence: int) -> lockserver_pb2.RestoreResponse:
-        """Go back to manifest `sequence`. Raises JobUnknown, CheckpointMissing, CheckpointsDamaged, ConfigDiffers."""
+        """Go back to manifest `sequence`, or the next whole one before it: the reply says which.
+
+        Raises JobUnknown, CheckpointMissing, CheckpointCondemned, CheckpointsDamaged, ConfigDiffers.
+        """
         request = lockserver_pb2.RestoreRequest(job=job, manifest_sequence=sequence)
         return self._call("Restore", self._stub.Restore, request)
 

@@ -1,6 +1,6 @@
 """The chain of manifests: from the newest to its parent and on, what it tells, and whether it is whole."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -40,12 +40,13 @@ def missing_object(store: ObjectStore, versions: list[StoredVersion]) -> str:
     return ""
 
 
-def walk_back(store: ObjectStore, job: str) -> Iterator[Link]:
+def walk_back(store: ObjectStore, job: str, sequences: Sequence[int] | None = None) -> Iterator[Link]:
     """The manifests from the newest back, each with its damage if it has any, objects included.
 
-    After one that cannot be read comes the one before it by number, else the parent. Raises ObjectTooNew.
+    After one that cannot be read comes the one before it by number, else the parent. Only `sequences`, ascending, are
+    looked at; None: all that there are. Raises ObjectTooNew.
     """
-    left = manifest_sequences(store, job)
+    left = manifest_sequences(store, job) if sequences is None else list(sequences)
     promised: str | None = None
     while left:
         sequence = left.pop()

@@ -248,6 +248,8 @@ class Grant(_message.Message):
     LIKELY_NEXT_FIELD_NUMBER: _builtins.int
     PARENT_LEASE_ID_FIELD_NUMBER: _builtins.int
     FROM_PARENT_FIELD_NUMBER: _builtins.int
+    CONFIG_SHA256_FIELD_NUMBER: _builtins.int
+    GRAPH_SHA256_FIELD_NUMBER: _builtins.int
     job: _builtins.str
     lease_id: _builtins.str
     """128 random bits, hexadecimal"""
@@ -257,6 +259,10 @@ class Grant(_message.Message):
     """multiplies the job's learning rates in this epoch"""
     parent_lease_id: _builtins.str
     """the lease that this one succeeds; empty: none"""
+    config_sha256: _builtins.str
+    """of what decides the job's result; another one is another job of that name"""
+    graph_sha256: _builtins.str
+    """of the description of its graph"""
     @_builtins.property
     def buckets(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Bucket]: ...
     @_builtins.property
@@ -288,10 +294,12 @@ class Grant(_message.Message):
         likely_next: _abc.Iterable[_common_pb2.Partition] | None = ...,
         parent_lease_id: _builtins.str = ...,
         from_parent: _abc.Iterable[_common_pb2.Partition] | None = ...,
+        config_sha256: _builtins.str = ...,
+        graph_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "epoch", b"epoch", "from_parent", b"from_parent", "job", b"job", "learning_rate_factor", b"learning_rate_factor", "lease_id", b"lease_id", "likely_next", b"likely_next", "parent_lease_id", b"parent_lease_id", "partitions", b"partitions", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "config_sha256", b"config_sha256", "epoch", b"epoch", "from_parent", b"from_parent", "graph_sha256", b"graph_sha256", "job", b"job", "learning_rate_factor", b"learning_rate_factor", "lease_id", b"lease_id", "likely_next", b"likely_next", "parent_lease_id", b"parent_lease_id", "partitions", b"partitions", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -652,19 +660,23 @@ class RestoreResponse(_message.Message):
 
     GENERATION_FIELD_NUMBER: _builtins.int
     MANIFEST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    FOLLOWS_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     """that has begun"""
     manifest_sequence: _builtins.int
     """its first manifest"""
+    follows: _builtins.int
+    """the manifest that it goes on from: the one that was asked for, if that is whole"""
     def __init__(
         self,
         *,
         generation: _builtins.int = ...,
         manifest_sequence: _builtins.int = ...,
+        follows: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "manifest_sequence", b"manifest_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follows", b"follows", "generation", b"generation", "manifest_sequence", b"manifest_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -200,8 +200,9 @@ class LockServerServicer:
 
     def Restore(self, request, context):
         """Goes back to an older checkpoint, in a new generation: its leases are void, what was committed after it is given
-        up. Answers when the new checkpoint, which says so, is there.
-        Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
+        up. Answers when the new checkpoint, which says so, is there. One that is not whole is passed over for the one
+        before it.
+        Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED: none before it is whole either.
         FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
         UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
         """

@@ -69,8 +69,9 @@ class LockServerStub:
     """
     Restore: _grpc.UnaryUnaryMultiCallable[_lockserver_pb2.RestoreRequest, _lockserver_pb2.RestoreResponse]
     """Goes back to an older checkpoint, in a new generation: its leases are void, what was committed after it is given
-    up. Answers when the new checkpoint, which says so, is there.
-    Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
+    up. Answers when the new checkpoint, which says so, is there. One that is not whole is passed over for the one
+    before it.
+    Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED: none before it is whole either.
             FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
             UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
     """
@@ -161,8 +162,9 @@ class LockServerAsyncStub(LockServerStub):
     """
     Restore: _aio.UnaryUnaryMultiCallable[_lockserver_pb2.RestoreRequest, _lockserver_pb2.RestoreResponse]  # type: ignore[assignment]
     """Goes back to an older checkpoint, in a new generation: its leases are void, what was committed after it is given
-    up. Answers when the new checkpoint, which says so, is there.
-    Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
+    up. Answers when the new checkpoint, which says so, is there. One that is not whole is passed over for the one
+    before it.
+    Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED: none before it is whole either.
             FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
             UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
     """
@@ -298,8 +300,9 @@ class LockServerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lockserver_pb2.RestoreResponse, _abc.Awaitable[_lockserver_pb2.RestoreResponse]]:
         """Goes back to an older checkpoint, in a new generation: its leases are void, what was committed after it is given
-        up. Answers when the new checkpoint, which says so, is there.
-        Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED, OBJECT_CORRUPT: it is not whole.
+        up. Answers when the new checkpoint, which says so, is there. One that is not whole is passed over for the one
+        before it.
+        Errors: NOT_FOUND JOB_UNKNOWN, CHECKPOINT_MISSING. DATA_LOSS CHECKPOINTS_DAMAGED: none before it is whole either.
                 FAILED_PRECONDITION CONFIG_DIFFERS: it belongs to another configuration.
                 UNAVAILABLE GENERATION_CONTENDED: another lock server was faster; try again.
         """

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, takewhile
 
 from graphbed import logs
 from graphbed.errors import CheckpointMissing, CheckpointsDamaged, CheckpointsGone
-from graphbed.storage.chain import Link, missing_object, named_objects, walk_back
+from graphbed.storage.chain import Link, missing_object, walk_back
 from graphbed.storage.condemned import is_condemned
-from graphbed.storage.manifest import Manifest, StoredVersion, manifest_sequences, read_manifest
+from graphbed.storage.manifest import Manifest, StoredVersion, manifest_sequences
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.tombstone import is_name_free, is_tombstone
 from services.lockserver.context import JobContext
@@ -41,11 +41,11 @@ class BasisFinder:
         self._state_address = state_address
 
     def find(self, context: JobContext, state: JobState | None, sequence: int | None = None) -> Basis:
-        """Manifest `sequence` if that is given, else the state that is there.
+        """Manifest `sequence` if that is given, or the next one before it that is whole; else the state that is there.
 
         If that is older than the newest manifest, or points to what is missing, the newest manifest that is whole;
         nothing at all for a job that has none, or only the tombstone of one that was deleted. Raises ConfigDiffers,
-        CheckpointMissing, CheckpointsGone, CheckpointsDamaged, ObjectCorrupt, ObjectTooNew.
+        CheckpointMissing, CheckpointsGone, CheckpointsDamaged, ObjectTooNew.
         """
         if sequence is not None:
             return self._of_manifest(context, sequence)
@@ -70,28 +70,25 @@ class BasisFinder:
                 num_epochs=context.config.num_epochs,
             )
             return Basis(state=state, is_adopted=False, newest=newest)
-        # What was given up to garbage collection may be whole now and not in a moment.
-        standing = (older for older in links if not is_condemned(self._store, job, older.sequence))
-        return self._of_first_whole(context, newest, chain([link], standing))
+        return self._of_first_whole(context, newest, link, links)
 
     def _of_manifest(self, context: JobContext, sequence: int) -> Basis:
         """Manifest `sequence`, as somebody asked."""
         job = context.config.job
         sequences = manifest_sequences(self._store, job)
-        if sequence not in sequences:
+        links = walk_back(self._store, job, [number for number in sequences if number <= sequence])
+        link = next(links, None)
+        if link is None or link.sequence != sequence or is_tombstone(link.manifest):
             raise CheckpointMissing(job=job, store=self._store.address, sequence=sequence)
-        manifest, sha256 = read_manifest(self._store, job, sequence)
-        if is_tombstone(manifest):
-            raise CheckpointMissing(job=job, store=self._store.address, sequence=sequence)
-        damage = missing_object(self._store, named_objects(manifest))
-        if damage:
-            raise CheckpointsDamaged(job=job, store=self._store.address, sequence=sequence, damage=damage)
-        return self._of_first_whole(context, sequences[-1], [Link(sequence, manifest, sha256, "")])
+        return self._of_first_whole(context, sequences[-1], link, links)
 
-    def _of_first_whole(self, context: JobContext, newest: int, links: Iterable[Link]) -> Basis:
+    def _of_first_whole(self, context: JobContext, newest: int, first: Link, older: Iterable[Link]) -> Basis:
+        """Manifest `first` if it is whole, else the first of `older` that is and stays so."""
         job = context.config.job
+        # What was given up to garbage collection may be whole now and not in a moment; a tombstone is another job's.
+        standing = (link for link in older if not is_condemned(self._store, job, link.sequence))
         damaged: list[Link] = []
-        for link in links:
+        for link in chain([first], takewhile(lambda link: not is_tombstone(link.manifest), standing)):
             if link.manifest is None or link.damage:
                 damaged.append(link)
                 continue

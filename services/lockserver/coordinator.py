@@ -31,6 +31,8 @@ class Granted:
     """A lease of a job."""
 
     job: str
+    config_sha256: str
+    graph_sha256: str
     lease: Lease
     learning_rate_factor: float
     ttl_seconds: float
@@ -310,6 +312,8 @@ def _is_in_turn(job: str, trainer: str, found: Iterable[tuple[JobContext, JobSta
 def _granted(context: JobContext, lease: Lease) -> Granted:
     return Granted(
         job=context.config.job,
+        config_sha256=context.config.digest(),
+        graph_sha256=context.graph_sha256,
         lease=lease,
         learning_rate_factor=context.config.learning_rate_factor(lease.epoch),
         ttl_seconds=context.config.lease.ttl_seconds,

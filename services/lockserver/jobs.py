@@ -23,6 +23,7 @@ from graphbed.errors import (
     StoreUnavailable,
 )
 from graphbed.storage import layout
+from graphbed.storage.generation import newest_generation
 from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import ObjectStore, sha256_hex
 from graphbed.storage.reading import pinned_for_a_moment
@@ -195,14 +196,17 @@ class JobTable:
 
         Raises GenerationOld or GenerationContended unless that is the newest one in the object store.
         """
-        with self._lock(job):
-            self._states.confirm(self.context(job), generation)
+        # Outside of the job's lock: while an object store does not answer, leases are renewed all the same.
+        newest = newest_generation(self._store, job)
+        if newest != generation:
+            with self._lock(job):
+                self._states.leave(self.context(job), generation, newest)
 
     def restore(self, job: str, sequence: int) -> Manifest:
         """Go back to manifest `sequence` in a new generation; return the new manifest, which is there by now.
 
-        Raises JobUnknown, CheckpointMissing, CheckpointCondemned, CheckpointsDamaged, ObjectCorrupt, ConfigDiffers,
-        GenerationOld, GenerationContended.
+        If `sequence` is not whole, the new one's parent is the next one before it that is. Raises JobUnknown,
+        CheckpointMissing, CheckpointCondemned, CheckpointsDamaged, ConfigDiffers, GenerationOld, GenerationContended.
         """
         with self._lock(job):
             context = self.context(job)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from graphbed import logs
 from graphbed.clock import Clock
@@ -144,16 +145,16 @@ class LiveStates:
             self._held[job] = Held(tag, held.state.apply(delta))
         return applied
 
-    def confirm(self, context: JobContext, generation: int) -> None:
-        """Raise GenerationOld or GenerationContended unless `generation` is the newest in the object store."""
+    def leave(self, context: JobContext, generation: int, newest: int) -> NoReturn:
+        """Leave `generation` behind: the object store tells of `newest`. Always raises.
+
+        GenerationContended if this server goes on in the newer one; GenerationOld, and what `current` raises, if not.
+        """
         job = context.config.job
-        newest = newest_generation(self._store, job)
-        if newest == generation:
-            return
         log.warning("generation ended", job=job, generation=generation, newest=newest)
         self._standings.doubt(job)
         self.current(context)
-        # This server goes on in a newer one, but what was to be done was decided in the old.
+        # What was to be done was decided in the old one.
         raise GenerationContended(job=job)
 
     def restore(self, context: JobContext, sequence: int) -> Manifest:

@@ -67,6 +67,8 @@ def _grant(answer: Granted) -> lockserver_pb2.Grant:
         likely_next=[partition_message(partition) for partition in lease.likely_next],
         parent_lease_id=lease.parent,
         from_parent=[partition_message(start.partition) for start in lease.partitions if start.from_parent],
+        config_sha256=answer.config_sha256,
+        graph_sha256=answer.graph_sha256,
     )
 
 

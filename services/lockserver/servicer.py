@@ -115,7 +115,9 @@ class LockServerServicer(lockserver_pb2_grpc.LockServerServicer):
         self, request: lockserver_pb2.RestoreRequest, context: grpc.ServicerContext
     ) -> lockserver_pb2.RestoreResponse:
         manifest = self._coordinator.restore(request.job, request.manifest_sequence)
-        return lockserver_pb2.RestoreResponse(generation=manifest.generation, manifest_sequence=manifest.sequence)
+        return lockserver_pb2.RestoreResponse(
+            generation=manifest.generation, manifest_sequence=manifest.sequence, follows=manifest.parent
+        )
 
     def Collect(
         self, request: lockserver_pb2.CollectRequest, context: grpc.ServicerContext

@@ -14,6 +14,7 @@ from graphbed.model.parameters import initial_parameters
 from graphbed.model.relations import RelationGroups
 from graphbed.storage.graph_document import read_graph
 from graphbed.storage.objects import ObjectStore
+from graphbed.v1 import lockserver_pb2
 
 TRAIN_SPLIT = "train"
 
@@ -38,19 +39,23 @@ class Job:
 
 
 class Jobs:
-    """Jobs by name, read when first granted and kept."""
+    """Jobs by name, read when first granted, and anew when a name is another job's."""
 
     def __init__(self, locks: LockServerClient, parameters: ParameterClient, store: ObjectStore) -> None:
         self._locks = locks
         self._parameters = parameters
         self._store = store
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, tuple[tuple[str, str], Job]] = {}
+        """Name → SHA-256 of configuration and graph as they were granted, and the job."""
 
-    def get(self, name: str) -> Job:
-        """The job. Raises GraphbedError if the lock server or the store do not give it."""
-        if name not in self._jobs:
-            self._jobs[name] = self._read(name)
-        return self._jobs[name]
+    def get(self, grant: lockserver_pb2.Grant) -> Job:
+        """The job of a grant. Raises GraphbedError if the lock server or the store do not give it."""
+        content = grant.config_sha256, grant.graph_sha256
+        known = self._jobs.get(grant.job)
+        if known is None or known[0] != content:
+            # The first one of that name, or the one before was deleted.
+            known = self._jobs[grant.job] = content, self._read(grant.job)
+        return known[1]
 
     def declare(self, job: Job) -> None:
         """Name the job's tensors to the parameter server; harmless when it knows them."""

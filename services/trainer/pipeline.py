@@ -120,7 +120,7 @@ class Pipeline:
         log.info("lease granted", epoch=lease.grant.epoch)
         with lease.phase("fetch"):
             lease.guard.check()
-            job = lease.guard.ask(lambda: self._jobs.get(lease.grant.job))
+            job = lease.guard.ask(lambda: self._jobs.get(lease.grant))
             assignment = assignment_of(job, lease.grant)
             shared = SharedParameters(self._parameters, self._jobs, job, lease_id=lease.lease_id, metrics=self._metrics)
             if parent is None:

@@ -148,7 +148,20 @@ def test_what_cannot_be_restored_is_told_in_one_line(
     with FolderLock(state_folder(str(tmp_path / "store"))):
         assert "another" in refusal(capsys, *restore, job, "--sequence", "2")
     cluster.store.delete(newest(cluster).pointers[0].version.key)
+    for sequence in (1, 2):
+        cluster.store.put(layout.manifest("j", sequence), b"{")
     assert "fsck" in refusal(capsys, *restore, job, "--sequence", "3")
+
+
+def test_a_restore_of_a_damaged_checkpoint_says_which_one_took_its_place(
+    cluster: Cluster, job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.store.put(layout.manifest("j", 3), b"{")
+    assert cli.run(["checkpoints", "restore", job, "--sequence", "3"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "job j goes on from checkpoint 2, as checkpoint 4\n"
+    assert "checkpoint 3 is not whole" in captured.err
+    assert newest(cluster).parent == 2
 
 
 def collected(capsys: pytest.CaptureFixture[str], job: str, *options: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from graphbed.storage.reading import newest_pinned
 from graphbed.storage.tombstone import tombstone
 from services.lockserver import deletion
 from services.lockserver.coordinator import Waiting
+from services.lockserver.messages import grant_or_wait
 from services.lockserver.state import Status
 from services.lockserver.state_store import MemoryStateStore
 from tests.unit.lockserver.cluster import WITH_OPERATOR, Cluster, next_hex
@@ -274,10 +275,12 @@ def test_the_name_can_be_used_again_for_another_job_at_every_server(store: Faili
     other = Cluster(store, state=cluster.state)
     old_generation, old_manifest = 1, require_newest(store, JOB).sequence
     delete(cluster)
-    cluster.submit(square_schema(4), relations=WITH_OPERATOR, dimension=8)
+    config = cluster.submit(square_schema(4), relations=WITH_OPERATOR, dimension=8)
     other.manifests.tick()
     for server in (cluster, other):
-        server.commit(server.acquire(trainer=f"of {id(server)}"))
+        granted = server.acquire(trainer=f"of {id(server)}")
+        assert grant_or_wait(granted).grant.config_sha256 == config.digest()
+        server.commit(granted)
     header = other.jobs.current(JOB).header
     assert header.generation > old_generation and cluster.count("generations_total", reason="new") == 2
     manifest = cluster.manifests.write(JOB)

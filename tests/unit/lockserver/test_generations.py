@@ -488,12 +488,33 @@ def test_a_restore_whose_answer_was_lost_is_done_when_it_is_asked_for_again(
     finish(cluster)
 
 
-def test_a_restore_of_what_is_not_there_or_not_whole_changes_nothing(cluster: Cluster) -> None:
+@pytest.mark.parametrize("damage", ["truncated", "object missing"])
+def test_a_restore_of_what_is_not_whole_goes_back_to_its_parent(cluster: Cluster, damage: str) -> None:
+    cluster.work(2)
+    cluster.manifests.write("j")
+    told = cluster.jobs.current("j")
+    cluster.work(2)
+    cluster.manifests.write("j")
+    if damage == "truncated":
+        spoil(cluster, 3)
+    else:
+        moved = [p.version.key for p in newest(cluster).pointers if told.pointers.get(p.partition) is None]
+        cluster.store.delete(moved[0])
+    manifest = cluster.coordinator.restore("j", 3)
+    assert (manifest.sequence, manifest.parent) == (4, 2)
+    state = cluster.jobs.current("j")
+    assert (state.pointers, state.done) == (told.pointers, told.done)
+    assert cluster.count("manifests_damaged_total") == 1
+    finish(cluster)
+
+
+def test_a_restore_of_what_is_not_there_or_has_no_whole_one_before_it_changes_nothing(cluster: Cluster) -> None:
     cluster.work(2)
     cluster.manifests.write("j")
     before = cluster.jobs.current("j")
     with pytest.raises(CheckpointMissing):
         cluster.coordinator.restore("j", 7)
+    spoil(cluster, 1)
     cluster.store.delete(newest(cluster).pointers[0].version.key)
     with pytest.raises(CheckpointsDamaged):
         cluster.coordinator.restore("j", 2)

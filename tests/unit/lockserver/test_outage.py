@@ -1,5 +1,6 @@
 """While the object store is away no lease begins, those that live go on, and everything continues when it is back."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,14 @@ from tests.unit.lockserver.examples import square_schema
 
 
 class AwayStore(DirectoryStore):
-    """A directory that every call finds unreachable, or refused, as long as `error` is set."""
+    """A directory that every call finds unreachable, or refused, as long as `error` is set; or that gives no answer."""
 
     error: Exception | None = None
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.answers, self.waited_for = threading.Event(), threading.Event()
+        self.answers.set()
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
@@ -28,6 +34,9 @@ class AwayStore(DirectoryStore):
 
     def _unless_away(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(*arguments: Any) -> Any:
+            if not self.answers.is_set():
+                self.waited_for.set()
+                self.answers.wait()
             if self.error is not None:
                 raise self.error
             return call(*arguments)
@@ -99,6 +108,26 @@ def test_a_lease_that_lives_is_renewed_and_its_grant_told_again(cluster: Cluster
     cluster.work_to_the_end()
     cluster.manifests.tick()
     assert cluster.jobs.current("j").header.status.has_ended
+
+
+def test_a_lease_is_renewed_while_a_manifest_waits_for_the_store(cluster: Cluster, store: AwayStore):
+    lease_id = cluster.acquire("ann").lease.lease_id
+    renewed = threading.Event()
+
+    def renew() -> None:
+        cluster.coordinator.renew(trainer="ann", lease_id=lease_id, progress=Progress(edges=1))
+        renewed.set()
+
+    store.answers.clear()
+    writing = threading.Thread(target=cluster.manifests.write, args=("j",), daemon=True)
+    writing.start()
+    assert store.waited_for.wait(10)
+    threading.Thread(target=renew, daemon=True).start()
+    in_time = renewed.wait(5)
+    store.answers.set()
+    writing.join(10)
+    assert in_time
+    assert cluster.jobs.current("j").header.manifest_sequence == 2
 
 
 def test_a_trainer_that_asks_anew_meanwhile_holds_nothing_any_more(cluster: Cluster, store: AwayStore):
