@@ -12,6 +12,7 @@ from graphbed.storage.condemned import condemn
 from graphbed.storage.objects import ObjectStore
 from services.lockserver.jobs import JobTable
 from services.lockserver.metrics import LockServerMetrics
+from services.lockserver.state import Status
 from services.lockserver.survey import Survey, Surveyor
 
 LOOK_SECONDS = 60.0
@@ -70,6 +71,8 @@ class Collector:
             if aborted := self._store.abort_unfinished(older_than_seconds=ABANDONED_SECONDS):
                 log.info("abandoned uploads removed", uploads=aborted)
         for context, state in self._jobs.usable():
+            if state.header.status is Status.DELETED:
+                continue  # whoever deletes it has it collected; a mark that is made beside that could outlive it
             job, sequence = context.config.job, state.header.manifest_sequence
             done = self._done[job]
             if done.sequence == sequence and now < done.not_before:

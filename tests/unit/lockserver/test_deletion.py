@@ -27,7 +27,7 @@ from graphbed.storage.manifest import manifest_sequences, read_manifest, require
 from graphbed.storage.pins import pin_manifest, unpin
 from graphbed.storage.reading import newest_pinned
 from graphbed.storage.tombstone import tombstone
-from services.lockserver import deletion
+from services.lockserver import deletion, lifecycle
 from services.lockserver.coordinator import Waiting
 from services.lockserver.messages import grant_or_wait
 from services.lockserver.state import Status
@@ -122,6 +122,16 @@ def test_a_job_goes_with_all_its_bytes(cluster: Cluster):
     assert cluster.parameters.forgotten == [JOB]
     with pytest.raises(JobUnknown):
         cluster.jobs.current(JOB)
+
+
+def test_nobody_marks_manifests_beside_a_deletion(store: FailingStore, cluster: Cluster):
+    cluster.jobs.update(JOB, lambda state: lifecycle.delete(state, JOB))
+    cluster.manifests.record(JOB)
+    before = condemned_sequences(store, JOB)
+    cluster.collector.tick()
+    assert condemned_sequences(store, JOB) == before
+    delete(cluster)
+    assert is_deleted_to_the_end(cluster)
 
 
 def test_deleting_again_finds_nothing_left_and_an_unknown_job_is_told(cluster: Cluster):
