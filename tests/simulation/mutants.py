@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.simulation.spoilt import commit, copy_of_the_code, environment, run_unit_tests
+from tests.simulation.spoilt import ROOT, commit, copy_of_the_code, environment, run_unit_tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,8 @@ MUTANTS = (
     Mutant(
         name="the reply to acquire is not stored",
         file="services/lockserver/transitions.py",
-        old="        beats={lease_id: Beat()},\n        trainers=trainers,",
-        new="        beats={lease_id: Beat()},\n        trainers={},",
+        old="        beats={lease.lease_id: Beat()},\n        trainers=trainers,",
+        new="        beats={lease.lease_id: Beat()},\n        trainers={},",
     ),
     Mutant(
         name="partitions of other leases are not busy",
@@ -231,10 +231,7 @@ def found_by(mutant: Mutant, *, seeds: int, steps: int) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         copy = copy_of_the_code(Path(folder))
         path = copy / mutant.file
-        text = path.read_text()
-        if text.count(mutant.old) != 1:
-            raise SystemExit(f"{mutant.name}: {mutant.file} has not exactly one {mutant.old!r}")
-        path.write_text(text.replace(mutant.old, mutant.new))
+        path.write_text(path.read_text().replace(mutant.old, mutant.new))
         done = subprocess.run(
             [sys.executable, "-m", "tests.simulation", "--seeds", "0", str(seeds), "--steps", str(steps)],
             cwd=copy,
@@ -253,7 +250,7 @@ def found_by(mutant: Mutant, *, seeds: int, steps: int) -> Found:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--only", default="", help="mutants whose name contains this")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at once")
@@ -264,6 +261,9 @@ def main() -> None:
         "command": f"python -m tests.simulation.mutants --seeds {arguments.seeds} --steps {arguments.steps}",
     }
     chosen = [mutant for mutant in MUTANTS if arguments.only in mutant.name]
+    for mutant in chosen:
+        if (ROOT / mutant.file).read_text().count(mutant.old) != 1:
+            parser.error(f"{mutant.name}: {mutant.file} has not exactly one {mutant.old!r}")
     look = functools.partial(found_by, seeds=arguments.seeds, steps=arguments.steps)
     told = []
     with ThreadPoolExecutor(arguments.jobs) as pool:
