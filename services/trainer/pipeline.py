@@ -259,7 +259,11 @@ class Pipeline:
             self._metrics.nonfinite.inc()
             self._fail(lease, lockserver_pb2.RELEASE_REASON_NOT_FINITE, error)
         except Exception as error:
-            self._fail(lease, lockserver_pb2.RELEASE_REASON_FAILED, error)
+            if self._out_of_time.is_set():
+                # It was handed back, and what it asked closed its connection.
+                self._end(lease, "released")
+            else:
+                self._fail(lease, lockserver_pb2.RELEASE_REASON_FAILED, error)
         return None
 
     def _fail(self, lease: LeaseInHand, reason: "lockserver_pb2.ReleaseReason.ValueType", error: Exception) -> None:
