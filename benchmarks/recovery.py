@@ -31,8 +31,9 @@ TTL_SECONDS = 5.0
 ONE_LEASE = {
     "entities": {"entity": {"num_partitions": 2}},
     "num_groups": 2,
-    "dimension": 128,
-    "num_uniform_negs": 1_000,
+    # Long enough to be seen in training: trainers tell how far they are with every renewal.
+    "dimension": 256,
+    "num_uniform_negs": 2_000,
     "num_epochs": 1_000,
     "lease": {"ttl_seconds": TTL_SECONDS},
 }
@@ -73,7 +74,7 @@ def told(seconds: list[float]) -> dict[str, object]:
 
 
 def granted_again(cluster: Cluster, config: JobConfig, number: signal.Signals, draw: random.Random) -> float:
-    """Send the signal to a trainer in the middle of its lease; seconds until there is another lease."""
+    """Send the signal to a trainer in the middle of its lease; seconds until another trainer has one."""
     until(lambda: live(cluster, config), "a lease in training")
     time.sleep(draw.uniform(0.0, 2.0))
     lease = until(lambda: live(cluster, config), "a lease in training")
@@ -83,7 +84,7 @@ def granted_again(cluster: Cluster, config: JobConfig, number: signal.Signals, d
 
     def another() -> lockserver_pb2.LeaseInfo | None:
         found = live(cluster, config, edges=0)
-        return found if found and found.lease_id != lease.lease_id else None
+        return found if found and found.trainer_id != lease.trainer_id else None
 
     until(another, "another grant")
     seconds = time.monotonic() - begin
