@@ -8,6 +8,7 @@ from graphbed.clock import Clock
 from graphbed.errors import GraphbedError, TooLarge
 from graphbed.logs import get_logger
 from graphbed.v1 import lockserver_pb2
+from services.trainer.custody import HeldLease
 from services.trainer.guard import is_away
 from services.trainer.lease import seconds_of
 from services.trainer.metrics import TrainerMetrics
@@ -61,12 +62,12 @@ class Trainer:
         Raises the last error after too many failures in a row, TooLarge at once.
         """
         failures = 0
-        request_id = new_request_id()
+        request_id, unanswered = new_request_id(), False
         while not self._stopping.is_set():
             try:
                 with self._metrics.phases.run("wait"):
                     self._store_answers()
-                    asked_at = self._clock.monotonic()
+                    asked_at, unanswered = self._clock.monotonic(), True
                     reply = self._locks.acquire(self._trainer_id, request_id)
             except GraphbedError as error:
                 if not is_away(error):
@@ -77,7 +78,7 @@ class Trainer:
                 self._wait(1.0)
                 continue
             self._reachable(True)
-            request_id = new_request_id()
+            request_id, unanswered = new_request_id(), False
             if reply.wait.reason == lockserver_pb2.WAIT_REASON_DRAINING:
                 log.info("drained", trainer=self._trainer_id)
                 return
@@ -94,6 +95,19 @@ class Trainer:
                     raise
                 # The job may be broken, or this machine; others must not be kept from working by either.
                 self._wait(min(2.0 ** (failures - 1), MAX_BACKOFF_SECONDS))
+        if unanswered:
+            self._decline(request_id)
+
+    def _decline(self, request_id: str) -> None:
+        """Hand back what was granted if only the answer was lost: else its partitions would wait for its ttl."""
+        try:
+            reply = self._locks.acquire(self._trainer_id, request_id)
+        except GraphbedError as error:
+            log.warning("no answer to the last request for work", error=str(error))
+            return
+        if reply.WhichOneof("outcome") == "grant":
+            held = HeldLease(self._locks, trainer_id=self._trainer_id, lease_id=reply.grant.lease_id)
+            held.release(lockserver_pb2.RELEASE_REASON_SHUTDOWN, "stopping")
 
     def _wait(self, seconds: float) -> None:
         with self._metrics.phases.run("wait"):
