@@ -71,6 +71,11 @@ class LeaseInHand:
         self.guard = LeaseGuard(self._heartbeat, self.board, stopping=stopping, out_of_time=out_of_time, clock=clock)
         self._open.enter_context(self._heartbeat)
 
+    @property
+    def is_void(self) -> bool:
+        """Whether it ended without a commit."""
+        return self._void.is_set()
+
     def within(self, stage: Callable[[], T]) -> T:
         """Run a stage: what it logs and traces says which lease it is of."""
         return self._context.run(stage)

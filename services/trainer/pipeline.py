@@ -216,7 +216,10 @@ class Pipeline:
                 if not is_away(error):
                     log.info("no successor", why=str(error))
                     return None
-                if self._clock.wait(self._out_of_time if unanswered else lease.trained, ASK_AGAIN_SECONDS):
+                # What a void lease may have been granted as its successor is void, too.
+                if lease.is_void or self._clock.wait(
+                    self._out_of_time if unanswered else lease.trained, ASK_AGAIN_SECONDS
+                ):
                     return None
                 continue
             if reply.WhichOneof("outcome") == "grant":
