@@ -28,6 +28,7 @@ from graphbed.ingest.run import ingest
 from graphbed.model.checkpoint import Checkpoint
 from graphbed.model.warm import warm_up
 from graphbed.storage.address import open_store
+from graphbed.storage.condemned import condemned_sequences
 from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore
 from graphbed.whole_file import whole_file
@@ -66,7 +67,7 @@ def demonstrate(out: Path, *, trainers: int, console: Console) -> dict[str, Any]
     console.print("evaluating")
     checkpoint = Checkpoint.read(store, config.job)
     test = evaluate(store, checkpoint, "test", filtered=True, per_relation=False, clock=SystemClock())
-    curve = [(epoch, _validation_mrr(store, config, manifest)) for epoch, manifest in _epoch_ends(store, config)]
+    curve = [(epoch, _validation_mrr(store, config, manifest)) for epoch, manifest in epoch_ends(store, config)]
     loss = [(epoch.epoch + 1, epoch.loss / epoch.edges) for epoch in training.manifest.epochs]
     draw_run(loss, curve, title="FB15k-237, 4 partitions", path=out / "training.png")
     neighbors = _neighbors_of_the_famous(store, checkpoint)
@@ -113,11 +114,12 @@ def _require_kinship(neighbors: list[dict[str, Any]]) -> None:
             raise StrangeNeighbors(entity=entry["entity"], akin=entry["akin"], neighbors=NEIGHBORS)
 
 
-def _epoch_ends(store: ObjectStore, config: JobConfig) -> list[tuple[int, Manifest]]:
-    """About PICTURE_POINTS of (epochs completed, the first manifest that says so), always with the last."""
+def epoch_ends(store: ObjectStore, config: JobConfig) -> list[tuple[int, Manifest]]:
+    """About PICTURE_POINTS of (epochs completed, the first manifest that says so and is kept), always with the last."""
     ends: dict[int, Manifest] = {}
+    condemned = condemned_sequences(store, config.job)
     buckets = config.entities[ENTITY_TYPE].num_partitions ** 2
-    for sequence in manifest_sequences(store, config.job):
+    for sequence in sorted({*manifest_sequences(store, config.job)} - condemned):
         manifest, _ = read_manifest(store, config.job, sequence)
         epochs = {entry.bucket: entry.epochs for entry in manifest.progress}
         if len(epochs) == buckets:

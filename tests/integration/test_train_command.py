@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from graphbed.cli import __main__ as cli
+from graphbed.cli.demonstration import epoch_ends
 from graphbed.config.load import dump_job
 from graphbed.storage import layout
 from graphbed.storage.address import open_store
-from graphbed.storage.chain import commit_log, named_objects
+from graphbed.storage.chain import commit_log, missing_object, named_objects
 from graphbed.storage.manifest import manifest_sequences, newest_manifest, read_manifest
 from tests.fixtures.graphs import codex_job, ingest_quietly, store_url
 from tests.fixtures.history import check_history
@@ -101,6 +102,9 @@ def test_the_store_stays_bounded_however_many_epochs_are_trained(tmp_path: Path,
         for version in named_objects(read_manifest(store, config.job, sequence)[0])
     }
     assert {*store.list(layout.partitions(config.job)), *store.list(layout.parameters(config.job))} == named
+    ends = epoch_ends(store, config)
+    assert ends[-1][0] == 40
+    assert [missing_object(store, named_objects(manifest)) for _, manifest in ends] == [""] * len(ends)
 
 
 def test_a_finished_job_trains_on_when_it_is_given_more_epochs(tmp_path: Path) -> None:
