@@ -85,7 +85,8 @@ def describe(store: "ObjectStore", config: "JobConfig") -> list[dict[str, Any]]:
     from graphbed.storage.evaluation_file import read_scores
     from graphbed.storage.manifest import manifest_sequences, read_manifest
     from graphbed.storage.pins import names_by_sequence, read_pins
-    from graphbed.storage.retention import Retention, reasons_to_keep
+    from graphbed.storage.retention import reasons_to_keep
+    from services.lockserver.survey import retention_of
 
     manifests = []
     for sequence in manifest_sequences(store, config.job):
@@ -97,11 +98,7 @@ def describe(store: "ObjectStore", config: "JobConfig") -> list[dict[str, Any]]:
     scores = read_scores(store, config.job, [told.sequence for told in manifests])
     kept = reasons_to_keep(
         ((told.sequence, told.completed_epochs) for told in manifests if told.sequence not in condemned),
-        Retention(
-            keep_last=config.checkpoint.keep_last,
-            keep_every=config.checkpoint.keep_every,
-            keep_best=config.checkpoint.keep_best,
-        ),
+        retention_of(config.checkpoint),
         names_by_sequence(read_pins(store, config.job)),
         scores,
     )

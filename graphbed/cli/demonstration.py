@@ -118,12 +118,9 @@ def epoch_ends(store: ObjectStore, config: JobConfig) -> list[tuple[int, Manifes
     """About PICTURE_POINTS of (epochs completed, the first manifest that says so and is kept), always with the last."""
     ends: dict[int, Manifest] = {}
     condemned = condemned_sequences(store, config.job)
-    buckets = config.entities[ENTITY_TYPE].num_partitions ** 2
     for sequence in sorted({*manifest_sequences(store, config.job)} - condemned):
         manifest, _ = read_manifest(store, config.job, sequence)
-        epochs = {entry.bucket: entry.epochs for entry in manifest.progress}
-        if len(epochs) == buckets:
-            ends.setdefault(min(epochs.values()), manifest)
+        ends.setdefault(manifest.completed_epochs, manifest)
     ends.pop(0, None)
     step = max(config.num_epochs // PICTURE_POINTS, 1)
     return [(epoch, end) for epoch, end in sorted(ends.items()) if epoch % step == 0 or epoch in (1, config.num_epochs)]

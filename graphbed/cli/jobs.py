@@ -38,14 +38,17 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Delete a job that is completed or cancelled, with its checkpoints and all bytes. Its graph stays."""
-    there = in_cluster(job, lockserver)
-    name = there[0] if there else load_job(Path(job)).job
+    if there := in_cluster(job, lockserver):
+        name, address = there
+    else:
+        config = load_job(Path(job))
+        name = config.job
     if not yes:
         _ask(name)
     if there:
         from graphbed.clients.lockserver import LockServerClient
 
-        with LockServerClient(there[1]) as client:
+        with LockServerClient(address) as client:
             replies = [client.delete(name)]
             while not replies[-1].finished:
                 replies.append(client.delete(name))
@@ -53,7 +56,7 @@ def delete(
     else:
         from services.standalone.upkeep import delete as delete_here
 
-        deleted = delete_here(load_job(Path(job)), environ=os.environ)
+        deleted = delete_here(config, environ=os.environ)
         objects, size = sum(part.objects for part in deleted), sum(part.bytes for part in deleted)
     if as_json:
         print_json({"job": name, "deleted": True, "objects": objects, "bytes": size})

@@ -60,8 +60,7 @@ class Queries(NamedTuple):
 
     def part(self, start: int, stop: int) -> "Queries":
         """The queries from `start` up to but without `stop`; nothing is copied."""
-        some = slice(start, stop)
-        return Queries(self.exact[some], self.vectors[some], self.sizes[some], self.squares[some], self.biases[some])
+        return Queries._make(column[start:stop] for column in self)
 
 
 class Candidates(NamedTuple):
@@ -82,15 +81,7 @@ class Candidates(NamedTuple):
 
     def part(self, start: int, stop: int) -> "Candidates":
         """The candidates from `start` up to but without `stop`; nothing is copied."""
-        some = slice(start, stop)
-        return Candidates(
-            self.exact[some],
-            self.scales[some],
-            self.vectors[some],
-            self.sizes[some],
-            self.squares[some],
-            self.biases[some],
-        )
+        return Candidates._make(column[start:stop] for column in self)
 
 
 def queries(comparator: Comparator, exact_BD: NDArray[np.float64], first: int) -> Queries:
