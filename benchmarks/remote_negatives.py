@@ -13,6 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,11 +23,11 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-import yaml
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.fb15k_237 import job
 from graphbed.config.job import JobConfig
-from graphbed.config.load import parse_job
-from graphbed.datasets.catalog import dataset_path
 from graphbed.evaluation.edges import SplitEdges, load_edges
 from graphbed.evaluation.known import KnownEntities
 from graphbed.evaluation.metrics import RankMetrics
@@ -50,37 +51,10 @@ from services.lockserver.dealing import deal
 from services.lockserver.plan import Plan
 
 RESULTS = Path(__file__).parent / "results" / "remote_negatives.json"
-PARTITIONS = 16
-UNIFORM = 200
+JOB = {"dimension": 64, "num_batch_negs": 64, "num_uniform_negs": 200}
 REMOTE_ROWS = 1000
 SETTINGS = [(1, 1, 0), (16, 8, 0), (16, 8, 100), (16, 16, 0), (16, 16, 100)]
 """(partitions, groups, remote negatives of the 200 drawn ones)."""
-
-
-def job(store: str, *, partitions: int, groups: int, seed: int) -> JobConfig:
-    folder = dataset_path("fb15k-237")
-    document = {
-        "job": "remote",
-        "graph": "fb15k-237",
-        "store": store,
-        "entities": {"entity": {"num_partitions": partitions}},
-        "relations": [
-            {"name": "*", "lhs": "entity", "rhs": "entity", "operator": "complex_diagonal", "reciprocal": True}
-        ],
-        "edges": {split: {"files": [str(folder / f"{split}.txt.xz")]} for split in ("train", "valid", "test")},
-        "dimension": 64,
-        "comparator": "dot",
-        "loss_fn": "softmax",
-        "regularization_coef": 0.05,
-        "num_groups": groups,
-        "num_epochs": 8,
-        "num_batch_negs": 64,
-        "num_uniform_negs": UNIFORM,
-        "lr": 0.2,
-        "lr_decay": 0.9,
-        "seed": seed,
-    }
-    return parse_job(yaml.safe_dump(document), source="remote")
 
 
 def leases(plan: Plan, epoch: int, generator: np.random.Generator) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
@@ -154,7 +128,8 @@ def evaluated(model: TrainedModel, store: ObjectStore, schema: GraphSchema) -> R
 
 def run(*, partitions: int, groups: int, remote: int, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        config, store = job(folder, partitions=partitions, groups=groups, seed=seed), open_store(folder, os.environ)
+        config = job(folder, partitions=partitions, groups=groups, seed=seed, **JOB)
+        store = open_store(folder, os.environ)
         ingest(config, store, lambda *_: None)
         schema = read_graph(store, config.graph)
         model = trained(config, schema, load_edges(store, schema, ["train"]), remote)
