@@ -4,6 +4,7 @@ The arithmetic of an edge is 6·N·D operations for each side that has N negativ
 the way back) and 10·D for the rest. Its bytes are the rows of its chunk, each read once and added to once.
 """
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -24,7 +25,12 @@ SOME_ROWS = 1 << 14
 def operations(workload: Workload) -> float:
     """Floating-point operations of one edge."""
     dimension = workload.lhs.embeddings.shape[1]
-    return float(6 * workload.sides * workload.negatives * dimension + 10 * dimension)
+    return edge_operations(sides=workload.sides, negatives=workload.negatives, dimension=dimension)
+
+
+def edge_operations(*, sides: int, negatives: int, dimension: int) -> float:
+    """Floating-point operations of an edge with N `negatives` on each of its `sides`, at `dimension` D."""
+    return float(6 * sides * negatives * dimension + 10 * dimension)
 
 
 def rows_moved(workload: Workload) -> float:
@@ -48,13 +54,35 @@ class Floors(Protocol):
     def scattered(self, seconds: float) -> Rate: ...
 
 
+class MatrixProducts:
+    """How fast `threads` threads multiply matrices of float32, measured a little at a time."""
+
+    def __init__(self, *, threads: int) -> None:
+        generator = np.random.default_rng(threads)
+        self._matrices = [generator.random((MATRIX, MATRIX), np.float32) for _ in range(threads)]
+        self._products = [np.empty((MATRIX, MATRIX), np.float32) for _ in range(threads)]
+        self._stop = threading.Event()
+
+    def measured(self, seconds: float) -> Rate:
+        """Floating-point operations."""
+        self._stop.clear()
+        works = [partial(self._multiply, place) for place in range(len(self._matrices))]
+        return work_for(seconds, works, self._stop.set)
+
+    def _multiply(self, place: int) -> int:
+        products = 0
+        while not self._stop.is_set():
+            # NumPy's product lets other threads run; that of scipy.linalg.blas does not.
+            np.matmul(self._matrices[place], self._matrices[place], out=self._products[place])
+            products += 1
+        return products * 2 * MATRIX**3
+
+
 class CpuFloors:
     """The rates of `threads` threads, measured a little at a time."""
 
     def __init__(self, workload: Workload, *, threads: int) -> None:
-        generator = np.random.default_rng(threads)
-        self._matrices = [generator.random((MATRIX, MATRIX), np.float32) for _ in range(threads)]
-        self._products = [np.empty((MATRIX, MATRIX), np.float32) for _ in range(threads)]
+        self._products = MatrixProducts(threads=threads)
         self._rows = [touched_rows(workload, 64 * SOME_ROWS, seed=place) for place in range(threads)]
         shape = (SOME_ROWS, workload.lhs.embeddings.shape[1])
         self._copies = [np.empty(shape, np.float32) for _ in range(threads)]
@@ -67,16 +95,7 @@ class CpuFloors:
 
     def multiplied(self, seconds: float) -> Rate:
         """Floating-point operations of matrix products in float32."""
-
-        def work(place: int) -> int:
-            products = 0
-            while not self._stop[0]:
-                # NumPy's product lets other threads run; that of scipy.linalg.blas does not.
-                np.matmul(self._matrices[place], self._matrices[place], out=self._products[place])
-                products += 1
-            return products * 2 * MATRIX**3
-
-        return self._measure(seconds, work)
+        return self._products.measured(seconds)
 
     def gathered(self, seconds: float) -> Rate:
         """Rows copied from random places of the lhs table."""

@@ -47,6 +47,7 @@ def pin(
     as_json: AsJson = False,
 ) -> None:
     """Keep a checkpoint whole until it is unpinned; answered when it is safe."""
+    from graphbed.storage import layout
     from graphbed.storage.manifest import require_newest
     from graphbed.storage.pins import pin_manifest
 
@@ -54,10 +55,11 @@ def pin(
     chosen = require_newest(store, config.job).sequence if sequence is None else sequence
     called = name or f"checkpoint-{chosen}"
     pin_manifest(store, config.job, chosen, called, written_at=SystemClock().wall())
+    manifest = layout.manifest(config.job, chosen)
     if as_json:
-        print_json({"job": config.job, "checkpoint": chosen, "pin": called})
+        print_json({"job": config.job, "checkpoint": chosen, "manifest": manifest, "pin": called})
     else:
-        typer.echo(f"checkpoint {chosen} of {config.job} is pinned as {called}")
+        typer.echo(f"checkpoint {chosen} of {config.job} is pinned as {called}: {manifest} and all that it names")
 
 
 def unpin(

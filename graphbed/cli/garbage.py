@@ -23,12 +23,11 @@ def collect(
     """Delete what no kept checkpoint, lease, pin or reader needs any more, without waiting for the lock servers."""
     if there := in_cluster(job, lockserver):
         from graphbed.clients.lockserver import LockServerClient
+        from graphbed.clients.parts import collect_in_parts
 
         name, address = there
         with LockServerClient(address) as client:
-            replies = [client.collect(name, dry_run=dry_run)]
-            while not dry_run and replies[-1].objects and not replies[-1].finished:
-                replies.append(client.collect(name, dry_run=False))
+            replies = collect_in_parts(lambda: client.collect(name, dry_run=dry_run), dry_run=dry_run)
     else:
         from services.standalone.upkeep import collect as collect_here
 

@@ -47,11 +47,10 @@ def delete(
         _ask(name)
     if there:
         from graphbed.clients.lockserver import LockServerClient
+        from graphbed.clients.parts import delete_in_parts
 
         with LockServerClient(address) as client:
-            replies = [client.delete(name)]
-            while not replies[-1].finished:
-                replies.append(client.delete(name))
+            replies = delete_in_parts(lambda: client.delete(name))
         objects, size = sum(reply.objects for reply in replies), sum(reply.bytes for reply in replies)
     else:
         from services.standalone.upkeep import delete as delete_here

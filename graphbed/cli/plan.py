@@ -1,7 +1,6 @@
 """`graphbed plan`: what a job will need, and whether it can run at all."""
 
 import os
-import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
 KERNEL_SHARE = 0.45
 """Of the rate of matrix products: about what the kernels reach, see docs/performance.md."""
+MEASURED_SECONDS = 0.2
 
 
 def plan(
@@ -52,21 +52,14 @@ def plan(
 
 
 def _estimated_speed(config: "JobConfig", threads: int) -> float:
-    """Edges per second: KERNEL_SHARE of what a matrix product reaches, at 12·N·D + 10·D operations an edge."""
-    import numpy as np
-
+    """Edges per second: KERNEL_SHARE of what the matrix products of one thread reach, times the threads."""
+    from graphbed.benchmark.floors import MatrixProducts, edge_operations
     from graphbed.model.threads import single_threaded_blas
 
-    size, products = 512, 20
-    matrix = np.ones((size, size), np.float32)
     with single_threaded_blas():
-        matrix @ matrix
-        started = time.perf_counter()
-        for _ in range(products):
-            matrix @ matrix
-        rate = products * 2 * size**3 / (time.perf_counter() - started)
+        rate = MatrixProducts(threads=1).measured(MEASURED_SECONDS).per_second
     negatives = config.num_batch_negs + config.num_uniform_negs
-    return KERNEL_SHARE * threads * rate / (12 * negatives * config.dimension + 10 * config.dimension)
+    return KERNEL_SHARE * threads * rate / edge_operations(sides=2, negatives=negatives, dimension=config.dimension)
 
 
 def _rows(sizing: "Sizing", limit: int) -> list[tuple[str, str]]:

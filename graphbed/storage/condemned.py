@@ -18,7 +18,8 @@ def condemn(store: ObjectStore, job: str, sequence: int) -> None:
 
 def condemned_sequences(store: ObjectStore, job: str) -> set[int]:
     """Numbers of the marked manifests."""
-    return {int(key.rsplit("/", 1)[1]) for key in store.list(layout.condemned_manifests(job))}
+    prefix = layout.condemned_manifests(job)
+    return set(layout.numbers(store.list(prefix), prefix, ending=""))
 
 
 def is_condemned(store: ObjectStore, job: str, sequence: int) -> bool:

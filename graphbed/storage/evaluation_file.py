@@ -38,7 +38,7 @@ def write_evaluation(store: ObjectStore, job: str, record: EvaluationRecord) -> 
 
 def read_evaluations(store: ObjectStore, job: str) -> list[EvaluationRecord]:
     """The newest evaluation of each split. Raises ObjectCorrupt, and what the store raises."""
-    return [read_evaluation(store, key) for key in store.list(layout.evaluations(job))]
+    return [read_evaluation(store, key) for key in store.list(layout.evaluations(job)) if key.endswith(".json")]
 
 
 def read_evaluation(store: ObjectStore, key: str) -> EvaluationRecord:
@@ -55,8 +55,8 @@ def read_scores(store: ObjectStore, job: str, sequences: Collection[int]) -> dic
     Raises ObjectCorrupt, and what the store raises.
     """
     for split in SCORING_SPLITS:
-        scored = [int(key.rsplit("/", 1)[1].removesuffix(".json")) for key in store.list(layout.scores(job, split))]
-        if scored:
+        prefix = layout.scores(job, split)
+        if scored := layout.numbers(store.list(prefix), prefix):
             return {
                 sequence: read_evaluation(store, layout.score(job, split, sequence)).mrr
                 for sequence in scored

@@ -30,8 +30,7 @@ class Generation(Document):
 
 def generation_numbers(store: ObjectStore, job: str) -> list[int]:
     """Numbers of the generations that exist, ascending."""
-    names = (key.rsplit("/", 1)[1] for key in store.list(layout.generations(job)) if key.endswith(".json"))
-    return [int(name.removesuffix(".json")) for name in names]
+    return layout.numbers(store.list(layout.generations(job)), layout.generations(job))
 
 
 def newest_generation(store: ObjectStore, job: str) -> int:

@@ -1,7 +1,22 @@
 """The object layout: every key that Graphbed reads or writes, said once."""
 
+from collections.abc import Iterable
+
 from graphbed.graph.names import check_name
 from graphbed.graph.partition import Bucket, Partition
+
+_DIGITS = 12
+"""Of the numbers of manifests and generations in names, so that names sort as the numbers do."""
+
+
+def _numbered(number: int) -> str:
+    return f"{number:0{_DIGITS}d}"
+
+
+def numbers(keys: Iterable[str], prefix: str, ending: str = ".json") -> list[int]:
+    """The numbers after which `keys` below `prefix` are named, in their order; what is named otherwise is none."""
+    names = (key.removeprefix(prefix).removesuffix(ending) for key in keys if key.endswith(ending))
+    return [int(name) for name in names if len(name) == _DIGITS and name.isascii() and name.isdecimal()]
 
 
 def graph_document(graph: str) -> str:
@@ -46,7 +61,7 @@ def generations(job: str) -> str:
 
 def generation(job: str, number: int) -> str:
     """Generation `number` of the job's state, counted from 1; create-only."""
-    return f"{generations(job)}{number:012d}.json"
+    return f"{generations(job)}{_numbered(number)}.json"
 
 
 def partitions(job: str) -> str:
@@ -79,7 +94,7 @@ def lease_of(key: str) -> str:
 
 def parameter_base(job: str, manifest_sequence: int, nonce: str) -> str:
     """All parameters as a manifest found them; the nonce keeps two writers apart."""
-    return f"jobs/{check_name(job)}/parameters/{manifest_sequence:012d}-{check_name(nonce)}.safetensors"
+    return f"jobs/{check_name(job)}/parameters/{_numbered(manifest_sequence)}-{check_name(nonce)}.safetensors"
 
 
 def evaluations(job: str) -> str:
@@ -99,7 +114,7 @@ def scores(job: str, split: str) -> str:
 
 def score(job: str, split: str, sequence: int) -> str:
     """What the newest filtered evaluation of manifest `sequence` on `split` came to."""
-    return f"{scores(job, split)}{sequence:012d}.json"
+    return f"{scores(job, split)}{_numbered(sequence)}.json"
 
 
 def manifests(job: str) -> str:
@@ -109,7 +124,7 @@ def manifests(job: str) -> str:
 
 def manifest(job: str, sequence: int) -> str:
     """Manifest number `sequence`, counted from 1; create-only."""
-    return f"{manifests(job)}{sequence:012d}.json"
+    return f"{manifests(job)}{_numbered(sequence)}.json"
 
 
 def condemned_manifests(job: str) -> str:
@@ -119,7 +134,7 @@ def condemned_manifests(job: str) -> str:
 
 def condemned_manifest(job: str, sequence: int) -> str:
     """Mark of a manifest whose objects may be deleted; there before the first of them goes, and for good."""
-    return f"{condemned_manifests(job)}{sequence:012d}"
+    return f"{condemned_manifests(job)}{_numbered(sequence)}"
 
 
 def pins(job: str) -> str:

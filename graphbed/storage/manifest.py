@@ -155,8 +155,7 @@ class Manifest(Document):
 
 def manifest_sequences(store: ObjectStore, job: str) -> list[int]:
     """Numbers of the manifests that exist, ascending."""
-    names = (key.rsplit("/", 1)[1] for key in store.list(layout.manifests(job)) if key.endswith(".json"))
-    return [int(name.removesuffix(".json")) for name in names]
+    return layout.numbers(store.list(layout.manifests(job)), layout.manifests(job))
 
 
 def create_manifest(store: ObjectStore, manifest: Manifest) -> tuple[Manifest, str]:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphbed import history
-from services.lockserver.state import Delta, JobState, Lease, TrainerRecord
+from graphbed.storage.manifest import Manifest
+from services.lockserver.records import Lease, TrainerRecord
+from services.lockserver.state import Delta, JobState
 
 
 def tell(job: str, before: str, after: str, delta: Delta, state: JobState | None) -> None:
@@ -21,6 +23,16 @@ def tell(job: str, before: str, after: str, delta: Delta, state: JobState | None
 def tell_end(job: str, after: str, *, done: bool) -> None:
     """The change to tag `after` has happened, or was refused because somebody else was faster."""
     history.record("changed", job=job, after=after, done=done)
+
+
+def facts_of(manifest: Manifest, *, own: bool) -> dict[str, Any]:
+    """What is told of a manifest that was found in its place; `own`: this server has written it."""
+    return {
+        "sequence": manifest.sequence,
+        "nonce": manifest.nonce,
+        "generation": manifest.generation,
+        "own": own,
+    }
 
 
 def _facts(delta: Delta, known: Mapping[str, TrainerRecord]) -> dict[str, Any]:

@@ -12,17 +12,8 @@ from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage.manifest import CommitRecord, EpochTotals, SkippedBucket
 from graphbed.storage.receipt import Receipt
 from services.lockserver.changes import Change
-from services.lockserver.state import (
-    FORMAT,
-    Beat,
-    Delta,
-    Failures,
-    Header,
-    JobState,
-    Lease,
-    SealedDelta,
-    TrainerRecord,
-)
+from services.lockserver.records import Beat, Failures, Lease, SealedDelta, TrainerRecord
+from services.lockserver.state import FORMAT, Delta, Header, JobState
 
 HEADER = "header"
 

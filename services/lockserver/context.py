@@ -5,8 +5,9 @@ from typing import Self
 
 from graphbed.config.job import JobConfig
 from graphbed.config.load import parse_job
-from graphbed.errors import ConfigDiffers, JobUnknown, ObjectMissing
+from graphbed.errors import ConfigDiffers, GraphMissing, JobUnknown, ObjectMissing
 from graphbed.storage import layout
+from graphbed.storage.chain import newest_readable
 from graphbed.storage.graph_document import read_graph_and_sha256
 from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import ObjectStore, sha256_hex
@@ -23,6 +24,8 @@ class JobContext:
     """As it was submitted."""
     graph_sha256: str
     plan: Plan
+    has_graph: bool = True
+    """Without its graph a job can be cancelled and deleted, and nothing else."""
 
     @property
     def document_sha256(self) -> str:
@@ -39,13 +42,24 @@ class JobContext:
 
     @classmethod
     def load(cls, store: ObjectStore, job: str) -> Self:
-        """A job that was submitted before. Raises JobUnknown, and what `from_yaml` raises."""
+        """A job that was submitted before; one whose graph was removed is what its newest manifest tells of it.
+
+        Raises JobUnknown, and what `from_yaml` raises.
+        """
         key = layout.job_document(job)
         try:
             text = store.get(key).decode()
         except ObjectMissing:
             raise JobUnknown(job=job) from None
-        return cls.from_yaml(store, text, source=key)
+        try:
+            return cls.from_yaml(store, text, source=key)
+        except GraphMissing:
+            manifest = newest_readable(store, job)
+            if manifest is None:
+                raise
+        config = parse_job(text, source=key)
+        plan = Plan.without_graph(config, [entry.bucket for entry in manifest.progress])
+        return cls(config=config, config_yaml=text, graph_sha256=manifest.graph_sha256, plan=plan, has_graph=False)
 
     def require_same(self, header: Header | Manifest) -> None:
         """Raise ConfigDiffers if a state or manifest belongs to another configuration or another graph."""

@@ -1,61 +1,27 @@
 """The coordinator: what the lock server does for trainers and for people, over all jobs."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 
 from graphbed import logs
 from graphbed.errors import BadConfig, BadReceipt, LeaseLost, ParentUncommitted
-from graphbed.graph.partition import Partition
 from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import ObjectStore
-from graphbed.storage.receipt import Receipt
 from services.lockserver import transitions
+from services.lockserver.answers import Commitment, Granted, Waiting, granted_of, waiting_for
 from services.lockserver.context import JobContext
 from services.lockserver.jobs import JobTable
 from services.lockserver.lifecycle import extend
 from services.lockserver.manifests import ManifestWriter
 from services.lockserver.metrics import LockServerMetrics
+from services.lockserver.records import Lease, Progress, RequestKind
 from services.lockserver.scheduler import NoWork
-from services.lockserver.state import JobState, Lease, Progress, RequestKind, Status
+from services.lockserver.state import JobState, Status
+from services.lockserver.turns import is_in_turn, turn
 
-RETRY_BUSY_SECONDS = 0.25
-RETRY_NO_JOB_SECONDS = 1.0
 CONFIG_BYTES = 1 << 20
 """Largest configuration that is accepted."""
 
 log = logs.get_logger("graphbed.lockserver")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
-    """A lease of a job."""
-
-    job: str
-    config_sha256: str
-    graph_sha256: str
-    lease: Lease
-    learning_rate_factor: float
-    ttl_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """No lease now; ask again after `retry_after_seconds`."""
-
-    reason: NoWork
-    """NOTHING_DUE: no job runs that has work left. DRAINING: never ask again."""
-    retry_after_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commitment:
-    """What a trainer says it has done under a lease."""
-
-    lease_id: str
-    versions: Sequence[tuple[Partition, Receipt]]
-    parameters: Receipt | None
-    edges: int
-    loss: float
 
 
 class Coordinator:
@@ -98,22 +64,22 @@ class Coordinator:
         for context, state in found:
             repeated = state.reply_to(trainer, RequestKind.ACQUIRE, request_id)
             if repeated is not None and repeated.lease is not None:
-                return _granted(context, repeated.lease)
+                return granted_of(context, repeated.lease)
         reasons = []
         granted = None
         refused = [NoWork.DRAINING] if any(trainer in state.draining for _, state in found) else []
         refused += [NoWork.STORE_AWAY] if self._store_away() else []
-        for context, state in sorted(found, key=lambda entry: _turn(*entry)):
+        for context, state in sorted(found, key=lambda entry: turn(*entry)):
             if state.header.status is Status.RUNNING and granted is None and not refused:
                 answer = self._acquire_of(context, trainer=trainer, request_id=request_id)
                 if isinstance(answer, NoWork):
                     reasons.append(answer)
                 else:
-                    granted = _granted(context, answer)
+                    granted = granted_of(context, answer)
             elif state.leases_of(trainer):
                 self._forget(context, trainer)
         self._metrics.grants.labels("granted" if granted else "wait").inc()
-        return granted or _waiting([*refused, *reasons])
+        return granted or waiting_for([*refused, *reasons])
 
     def succeed(self, *, trainer: str, request_id: str, parent: str) -> Granted | Waiting:
         """The successor of the live lease `parent` of this trainer, or how long to wait; voids nothing.
@@ -122,7 +88,7 @@ class Coordinator:
         """
         job = self._job_of(parent, trainer, RequestKind.ACQUIRE, request_id)
         context = self._jobs.context(job)
-        refused = None if _is_in_turn(job, trainer, self._jobs.usable(running=True)) else NoWork.PARTITIONS_BUSY
+        refused = None if is_in_turn(job, trainer, self._jobs.usable(running=True)) else NoWork.PARTITIONS_BUSY
         if self._store_away():
             refused = NoWork.STORE_AWAY
         lease_id = self._random_hex()
@@ -139,12 +105,12 @@ class Coordinator:
             ),
         )
         if isinstance(answer, NoWork):
-            return _waiting([answer])
+            return waiting_for([answer])
         if answer.lease_id == lease_id:
             self._metrics.grants.labels("granted").inc()
             self._metrics.successors.inc()
             self._tell_of_grant(job, answer)
-        return _granted(context, answer)
+        return granted_of(context, answer)
 
     def renew(self, *, trainer: str, lease_id: str, progress: Progress) -> float:
         """Count a sign of life; return the seconds until the lease may be ended. Raises LeaseLost."""
@@ -286,48 +252,3 @@ class Coordinator:
 
     def _forget(self, context: JobContext, trainer: str) -> None:
         self._jobs.update(context.config.job, lambda state: transitions.forget(state, context.plan, trainer))
-
-
-def _turn(context: JobContext, state: JobState) -> tuple[float, float, str]:
-    """Whose turn it is; lower comes first.
-
-    The highest priority, then the fewest trainers for its share. A lease that failed counts as a trainer until the next
-    commit: a job that only fails never has many, and would be given to every trainer first.
-    """
-    config = context.config
-    return -config.priority, (len(state.trainers_at_work()) + state.header.failed_in_a_row) / config.share, config.job
-
-
-def _is_in_turn(job: str, trainer: str, found: Iterable[tuple[JobContext, JobState]]) -> bool:
-    """Whether the job would be the first to be asked if this trainer held nothing: a successor passes over no other."""
-
-    def without(state: JobState) -> JobState:
-        return replace(state, leases={name: lease for name, lease in state.leases.items() if lease.trainer != trainer})
-
-    running = [entry for entry in found if entry[1].header.status is Status.RUNNING]
-    turns = {context.config.job: _turn(context, without(state)) for context, state in running}
-    return job in turns and turns[job] == min(turns.values())
-
-
-def _granted(context: JobContext, lease: Lease) -> Granted:
-    return Granted(
-        job=context.config.job,
-        config_sha256=context.config.digest(),
-        graph_sha256=context.graph_sha256,
-        lease=lease,
-        learning_rate_factor=context.config.learning_rate_factor(lease.epoch),
-        ttl_seconds=context.config.lease.ttl_seconds,
-    )
-
-
-def _waiting(reasons: Sequence[NoWork]) -> Waiting:
-    for reason in (
-        NoWork.DRAINING,
-        NoWork.STORE_AWAY,
-        NoWork.PARTITIONS_BUSY,
-        NoWork.FIRST_EPOCH,
-        NoWork.TRAINERS_ENOUGH,
-    ):
-        if reason in reasons:
-            return Waiting(reason=reason, retry_after_seconds=RETRY_BUSY_SECONDS)
-    return Waiting(reason=NoWork.NOTHING_DUE, retry_after_seconds=RETRY_NO_JOB_SECONDS)

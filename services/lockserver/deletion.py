@@ -6,8 +6,9 @@ first is waited for. Then job.yaml, and all the small things, the older manifest
 found done, or is done again, when deletion is asked for again at any lock server.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from graphbed import history, logs
 from graphbed.errors import JobNeeded, JobUnknown
@@ -103,15 +104,15 @@ class Deleter:
         """Delete what is not garbage: configuration, marks, evaluations, manifests, at last the state."""
         self._store.abort_unfinished(older_than_seconds=0.0, prefix=layout.job(job))
         sizes = self._store.sizes(layout.job(job))
-        going = _in_order(job, [key for key in sizes if not key.startswith(layout.generations(job))])
+        going = [key for key in sizes if not key.startswith(layout.generations(job))]
         gone: list[str] = []
-        for start in range(0, min(len(going), BATCH * BATCHES), BATCH):
+        for batch in islice(_batches(job, going), BATCHES):
             buried = tombstone(self._store, job)
             header = self._jobs.header(job)
             if buried is None or (header is not None and header.status is not Status.DELETED):
                 break  # the name is another job's by now
             kept = layout.manifest(job, buried.sequence)
-            batch = [key for key in going[start : start + BATCH] if key != kept]
+            batch = [key for key in batch if key != kept]
             self._store.delete_many(batch)
             gone += batch
         finished = is_name_free(self._store, job) and len(gone) >= len(going) - 1
@@ -123,7 +124,17 @@ class Deleter:
         return Deleted(objects=deleted.objects + len(gone), bytes=deleted.bytes + size, finished=finished)
 
 
-def _in_order(job: str, keys: Sequence[str]) -> list[str]:
-    """The configuration first: without it nobody begins the job anew. The manifests last: they tell that it was one."""
+def _batches(job: str, keys: Sequence[str]) -> Iterator[list[str]]:
+    """What goes with one look at whether the job is still the deleted one, in its order.
+
+    The configuration first: without it nobody begins the job anew. The manifests last: they tell that it was one. A
+    name that the next job of this name will use, too, goes by itself: nothing comes between the look and its deletion.
+    """
     document, manifests = layout.job_document(job), layout.manifests(job)
-    return sorted(keys, key=lambda key: (key != document, key.startswith(manifests)))
+    common = (document, layout.evaluations(job), layout.pins(job))
+    used_again = [key for key in keys if key.startswith(common)]
+    for key in sorted(used_again, key=lambda key: key != document):
+        yield [key]
+    others = sorted((key for key in keys if not key.startswith(common)), key=lambda key: key.startswith(manifests))
+    for start in range(0, len(others), BATCH):
+        yield others[start : start + BATCH]

@@ -6,7 +6,8 @@ from dataclasses import replace
 from graphbed.graph.partition import Bucket
 from graphbed.storage.manifest import SkippedBucket
 from services.lockserver.plan import Plan
-from services.lockserver.state import Delta, Failures, JobState, Lease, Status
+from services.lockserver.records import Failures, Lease
+from services.lockserver.state import Delta, JobState, Status
 
 SILENT_LEASES = 2
 """A bucket whose last leases, as many in a row, ended without a word is tried alone from then on; only leases that end

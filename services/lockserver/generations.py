@@ -8,7 +8,8 @@ from graphbed.errors import ManifestForeign
 from graphbed.storage.chain import Link
 from graphbed.storage.generation import Generation
 from services.lockserver.lifecycle import record_manifest
-from services.lockserver.state import Header, JobState, RequestKind, TrainerRecord
+from services.lockserver.records import RequestKind, TrainerRecord
+from services.lockserver.state import Header, JobState
 
 
 class Reason(StrEnum):

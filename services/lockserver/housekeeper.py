@@ -8,7 +8,7 @@ from graphbed.clock import Clock
 from graphbed.errors import GraphbedError
 from services.lockserver.jobs import JobTable
 from services.lockserver.metrics import LockServerMetrics
-from services.lockserver.state import Beat, Progress
+from services.lockserver.records import Beat, Progress
 from services.lockserver.transitions import expire, stall, standing
 from services.lockserver.watch import LeaseWatch, Watched
 

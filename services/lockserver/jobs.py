@@ -14,7 +14,6 @@ from graphbed.errors import (
     GenerationOld,
     GraphbedError,
     JobUnknown,
-    ObjectMissing,
     ObjectTooNew,
     StateContended,
     StateTooNew,
@@ -22,12 +21,12 @@ from graphbed.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from graphbed.storage import layout
 from graphbed.storage.generation import newest_generation
 from graphbed.storage.manifest import Manifest
-from graphbed.storage.objects import ObjectStore, sha256_hex
+from graphbed.storage.objects import ObjectStore
 from graphbed.storage.reading import pinned_for_a_moment
 from services.lockserver.context import JobContext
+from services.lockserver.contexts import Contexts
 from services.lockserver.live_states import Held, LiveStates
 from services.lockserver.metrics import LockServerMetrics
 from services.lockserver.state import Delta, Header, JobState
@@ -66,10 +65,11 @@ class JobTable:
         self._states = LiveStates(
             store=store, state=state, clock=clock, random_hex=random_hex, metrics=metrics, server=server
         )
-        self._contexts: dict[str, JobContext] = {}
+        self._contexts = Contexts(store)
         self._known: set[str] = set()
         self._complaints: dict[str, GraphbedError] = {}
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+        self._submissions: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._guard = threading.Lock()
 
     def names(self) -> list[str]:
@@ -94,9 +94,12 @@ class JobTable:
     def context(self, job: str) -> JobContext:
         """Configuration and plan. Raises JobUnknown, or what makes the job unusable."""
         with self._lock(job):
-            if job not in self._contexts:
-                self._contexts[job] = JobContext.load(self._store, job)
-            return self._contexts[job]
+            return self._contexts.get(job)
+
+    def bare_context(self, job: str) -> JobContext:
+        """As `context`, but also of a job whose graph was removed: enough to cancel and delete it."""
+        with self._lock(job):
+            return self._contexts.get_bare(job)
 
     def submit(self, context: JobContext) -> bool:
         """Write the job's configuration and begin its state; True: the job is new in the object store.
@@ -104,14 +107,16 @@ class JobTable:
         Raises ConfigDiffers, CheckpointsGone, JobDeleted; then nothing was written.
         """
         job = context.config.job
-        with self._lock(job):
+        # The object store outside of the job's lock: while it does not answer, leases are renewed all the same.
+        with self._submissions[job]:
             # The state first: where there is one, its job.yaml was there before it.
             header = self._states.header(job)
             created = write_document(self._store, context, header=header, state=self._states.address)
-            self._contexts[job] = context
-            self._known.add(job)
-            self._states.current(context)
-            return created
+            with self._lock(job):
+                self._contexts.keep(context)
+                self._known.add(job)
+                self._states.current(context)
+        return created
 
     def current(self, job: str) -> JobState:
         """The state as the state store has it now. Raises JobUnknown, or what makes the job unusable."""
@@ -127,7 +132,9 @@ class JobTable:
             known = self._states.remembered(job)
             ended = known is not None and known.header.status.has_ended
             try:
+                self.context(job)
                 state = known if running and ended and known else self.current(job)
+                # Which may be another one by now.
                 context = self.context(job)
             except (StoreUnavailable, StoreDenied, StoreFull):
                 raise
@@ -180,7 +187,7 @@ class JobTable:
         with self._lock(job):
             if self._states.exists(job):
                 return False
-            self._contexts.pop(job, None)
+            self._contexts.forget(job)
             self._complaints.pop(job, None)
             self._metrics.forget(job)
             with self._guard:
@@ -200,7 +207,7 @@ class JobTable:
         newest = newest_generation(self._store, job)
         if newest != generation:
             with self._lock(job):
-                self._states.leave(self.context(job), generation, newest)
+                self._states.leave(self.bare_context(job), generation, newest)
 
     def restore(self, job: str, sequence: int) -> Manifest:
         """Go back to manifest `sequence` in a new generation; return the new manifest, which is there by now.
@@ -222,26 +229,18 @@ class JobTable:
     def _current(self, job: str) -> Held:
         before = self._states.remembered(job)
         try:
-            held = self._states.current(self.context(job))
+            held = self._states.current(self._contexts.get_bare(job))
         except ConfigDiffers:
-            if not self._is_replaced(job):
+            if not self._contexts.is_replaced(job):
                 raise
             # Deleted at another lock server, and another job submitted under its name.
-            del self._contexts[job]
-            held = self._states.current(self.context(job))
+            self._contexts.forget(job)
+            held = self._states.current(self._contexts.get_bare(job))
         if before is not None and before.header.document_sha256 != held.state.header.document_sha256:
             # Submitted again at another lock server, which wrote the document before it changed the state.
-            del self._contexts[job]
-            self.context(job)
+            self._contexts.forget(job)
+            self._contexts.get_bare(job)
         return held
-
-    def _is_replaced(self, job: str) -> bool:
-        """Whether the job's configuration in the store is another one than this server knows. Raises JobUnknown."""
-        try:
-            text = self._store.get(layout.job_document(job))
-        except ObjectMissing:
-            raise JobUnknown(job=job) from None
-        return sha256_hex(text) != self.context(job).document_sha256
 
     def _lock(self, job: str) -> threading.RLock:
         with self._guard:

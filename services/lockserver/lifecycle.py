@@ -17,7 +17,8 @@ from graphbed.storage.receipt import Receipt
 from graphbed.storage.tombstone import buried
 from services.lockserver.failures import lifted, quarantined
 from services.lockserver.plan import Plan
-from services.lockserver.state import Delta, Header, JobState, SealedDelta, Status
+from services.lockserver.records import SealedDelta
+from services.lockserver.state import Delta, Header, JobState, Status
 
 
 def fresh(plan: Plan, *, config_sha256: str, graph_sha256: str, num_epochs: int) -> JobState:

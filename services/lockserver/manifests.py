@@ -12,11 +12,13 @@ from graphbed.storage import layout
 from graphbed.storage.manifest import Manifest, create_manifest
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.receipt import Receipt
+from services.lockserver import chronicle
 from services.lockserver.jobs import JobTable
 from services.lockserver.lifecycle import is_recorded, manifest_due, next_manifest, record_manifest
 from services.lockserver.metrics import LockServerMetrics
+from services.lockserver.records import SealedDelta
 from services.lockserver.settling import Parameters
-from services.lockserver.state import JobState, SealedDelta
+from services.lockserver.state import JobState
 
 COMPACT_ABOVE = 8
 """More parameter deltas than this are compacted into one object before a manifest names them."""
@@ -110,8 +112,7 @@ class ManifestWriter:
                 for _ in range(ATTEMPTS):
                     with history.operation("manifest", job=job) as told:
                         own, found = self._write_once(job, compact=compact)
-                        told |= {"sequence": found.sequence, "nonce": found.nonce, "own": own}
-                        told["generation"] = found.generation
+                        told |= chronicle.facts_of(found, own=own)
                     if own:
                         return found
             except GraphbedError:
@@ -121,7 +122,7 @@ class ManifestWriter:
 
     def _write_once(self, job: str, *, compact: bool) -> tuple[bool, Manifest]:
         """Create the next manifest, or find another in its place; note what is there. True: it is our own."""
-        context, state = self._jobs.context(job), self._jobs.current(job)
+        context, state = self._jobs.bare_context(job), self._jobs.current(job)
         base, deltas = self._parameters_of(job, state, compact=compact)
         manifest = next_manifest(
             state,

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from services.lockserver.state import Header, JobState, Lease, Reply, RequestKind, TrainerRecord
+from services.lockserver.records import Lease, Reply, RequestKind, TrainerRecord
+from services.lockserver.state import Header, JobState
 
 REPLIES_KEPT = 6
 """Answers remembered for each trainer: three leases' worth of acquire and commit."""

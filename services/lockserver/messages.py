@@ -7,13 +7,14 @@ from google.protobuf.duration_pb2 import Duration
 
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.v1 import common_pb2, lockserver_pb2
+from services.lockserver.answers import Granted, Waiting
 from services.lockserver.collector import Collected
 from services.lockserver.context import JobContext
-from services.lockserver.coordinator import Granted, Waiting
 from services.lockserver.operations import BucketReport, TrainerReport
+from services.lockserver.records import Lease
 from services.lockserver.report import bucket_grid, summarize
 from services.lockserver.scheduler import NoWork
-from services.lockserver.state import JobState, Lease, Status
+from services.lockserver.state import JobState, Status
 
 _REASONS = {
     NoWork.NOTHING_DUE: lockserver_pb2.WAIT_REASON_NO_JOB,

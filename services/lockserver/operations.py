@@ -13,7 +13,8 @@ from services.lockserver.deletion import Deleted, Deleter
 from services.lockserver.failures import quarantined
 from services.lockserver.jobs import JobTable
 from services.lockserver.manifests import ManifestWriter
-from services.lockserver.state import Delta, Failures, JobState, Lease
+from services.lockserver.records import Failures, Lease
+from services.lockserver.state import Delta, JobState
 from services.lockserver.transitions import Outcome
 
 log = logs.get_logger("graphbed.lockserver")

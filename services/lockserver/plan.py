@@ -1,7 +1,7 @@
 """The plan of a job: its buckets, what each of them needs, and how large everything is. It never changes."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -37,6 +37,16 @@ class Rules:
     """How often a bucket may fail before it is skipped."""
     max_trainers: int | None = None
     """Most trainers that hold leases at once."""
+
+    @classmethod
+    def from_config(cls, config: JobConfig) -> Self:
+        """The rules of a job."""
+        return cls(
+            barrier=config.barrier,
+            deterministic=config.deterministic,
+            max_failures=config.lease.max_failures,
+            max_trainers=config.max_trainers,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +108,27 @@ class Plan:
             rows=rows,
             edges=edges,
             resources=resources,
-            rules=Rules(
-                barrier=config.barrier,
-                deterministic=config.deterministic,
-                max_failures=config.lease.max_failures,
-                max_trainers=config.max_trainers,
-            ),
+            rules=Rules.from_config(config),
             has_parameters=config.global_emb or any(entry.operator is not Operator.NONE for entry in entries),
+        )
+
+    @classmethod
+    def without_graph(cls, config: JobConfig, buckets: Iterable[Bucket]) -> Self:
+        """The plan of a job whose graph is gone: it has these buckets, and nothing that could be trained."""
+        nothing = Side(types=(), partitions=1)
+        return cls(
+            job=config.job,
+            seed=config.seed,
+            num_groups=config.num_groups,
+            dimension=config.dimension,
+            row_bytes=0,
+            lhs=nothing,
+            rhs=nothing,
+            rows={},
+            edges=dict.fromkeys(buckets, 0),
+            resources={},
+            rules=Rules.from_config(config),
+            has_parameters=False,
         )
 
     @functools.cached_property

@@ -8,7 +8,7 @@ from graphbed.graph.partition import Partition
 from graphbed.storage import layout
 from graphbed.storage.receipt import Receipt
 from services.lockserver.plan import Plan
-from services.lockserver.state import Lease
+from services.lockserver.records import Lease
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -104,7 +104,7 @@ def start_lockserver(
         jobs=jobs, store=store, parameters=parameters, clock=clock, random_hex=random_hex, metrics=metrics
     )
     settler = Settler(jobs=jobs, parameters=parameters, clock=clock, metrics=metrics) if parameters else None
-    look_out = outage.Outage(store)
+    look_out = outage.Outage(store, clock)
     coordinator = Coordinator(
         jobs=jobs,
         manifests=manifests,

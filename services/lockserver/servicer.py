@@ -7,7 +7,8 @@ from graphbed.errors import InputError
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage.receipt import Receipt
 from graphbed.v1 import common_pb2, lockserver_pb2, lockserver_pb2_grpc
-from services.lockserver.coordinator import Commitment, Coordinator
+from services.lockserver.answers import Commitment
+from services.lockserver.coordinator import Coordinator
 from services.lockserver.messages import (
     bucket_info,
     bucket_message,
@@ -23,7 +24,7 @@ from services.lockserver.messages import (
 )
 from services.lockserver.observer import Observer
 from services.lockserver.operations import Operations
-from services.lockserver.state import Progress
+from services.lockserver.records import Progress
 
 ID_CHARACTERS = 200
 """Longest trainer or request id that is taken."""

@@ -56,10 +56,12 @@ def _require_checkpoints(
     """Raise CheckpointsGone for a state whose job was removed from the store: its pointers lead nowhere."""
     if header is None:
         return
-    # job.yaml is written before a state is begun, and a manifest before a state names it.
-    is_there = before is not None and (
-        header.manifest_sequence == 0 or store.exists(layout.manifest(job, header.manifest_sequence))
-    )
+    # job.yaml is written before a state is begun, and a manifest before a state names it. Where the manifest is there,
+    # job.yaml alone got lost: it is written again.
+    if header.manifest_sequence:
+        is_there = store.exists(layout.manifest(job, header.manifest_sequence))
+    else:
+        is_there = before is not None
     if not is_there:
         raise CheckpointsGone(job=job, state=state, store=store.address)
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 from services.lockserver.boards import board_after, board_of
 from services.lockserver.failures import alone
 from services.lockserver.plan import Plan
+from services.lockserver.records import Lease, TrainerRecord
 from services.lockserver.scheduler import Board, NoWork, Work, choose
-from services.lockserver.state import JobState, Lease, Status, TrainerRecord
+from services.lockserver.state import JobState, Status
 
 CYCLE_ANSWERS = 2
 """Answers that are remembered for one lease: its grant and its commit."""

@@ -79,7 +79,7 @@ class Surveyor:
             pins=pins,
             # After the pins: whoever evaluates lets go of a manifest when its score is there.
             scores=read_scores(self._store, job, sequences),
-            retention=retention_of(self._jobs.context(job).config.checkpoint),
+            retention=retention_of(self._jobs.bare_context(job).config.checkpoint),
             in_use=in_use,
             objects=objects,
             first_seen=memory.first_seen,

@@ -92,8 +92,7 @@ class Takeover:
                 raise GenerationContended(job=job)
             with history.operation("manifest", job=job) as told:
                 found, sha256 = create_manifest(self._store, manifest)
-                told |= {"sequence": found.sequence, "nonce": found.nonce, "own": found.nonce == manifest.nonce}
-                told["generation"] = found.generation
+                told |= chronicle.facts_of(found, own=found.nonce == manifest.nonce)
             if found.nonce == manifest.nonce:
                 break
             if found.generation > claim.number:

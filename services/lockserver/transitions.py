@@ -16,18 +16,9 @@ from services.lockserver.failures import ended, ended_by_failure, ended_in_peace
 from services.lockserver.memory import recorded, remember
 from services.lockserver.plan import Plan
 from services.lockserver.receipts import check_parameters, check_versions
-from services.lockserver.scheduler import NoWork, choose
-from services.lockserver.state import (
-    Beat,
-    Delta,
-    JobState,
-    Lease,
-    Progress,
-    RequestKind,
-    SealedDelta,
-    StartVersion,
-    Status,
-)
+from services.lockserver.records import Beat, Lease, Progress, RequestKind, SealedDelta, StartVersion
+from services.lockserver.scheduler import Board, NoWork, Work, choose
+from services.lockserver.state import Delta, JobState, Status
 from services.lockserver.succession import choose_successor, waiting
 
 A_co = TypeVar("A_co", covariant=True)
@@ -63,16 +54,7 @@ def acquire(state: JobState, plan: Plan, *, trainer: str, request_id: str, lease
     if isinstance(work, NoWork):
         noted = None if work is NoWork.NOTHING_DUE else _wait(base, trainer)
         return Outcome(forgotten.then(noted) if forgotten and noted else forgotten or noted, work)
-    lease = Lease(
-        lease_id=lease_id,
-        trainer=trainer,
-        epoch=work.epoch,
-        buckets=work.buckets,
-        partitions=tuple(
-            StartVersion(partition=partition, version=base.pointers.get(partition)) for partition in work.partitions
-        ),
-        likely_next=likely_next(plan, board, work.buckets, work.partitions),
-    )
+    lease = _lease(base, plan, board, work, lease_id=lease_id, trainer=trainer)
     delta = _grant(base, lease, request_id)
     return Outcome(forgotten.then(delta) if forgotten else delta, lease)
 
@@ -93,21 +75,7 @@ def succeed(
     if isinstance(chosen, NoWork):
         return Outcome(None, chosen)
     board, work = chosen
-    shared = {start.partition for start in held.partitions}
-    lease = Lease(
-        lease_id=lease_id,
-        trainer=trainer,
-        epoch=work.epoch,
-        buckets=work.buckets,
-        partitions=tuple(
-            StartVersion(partition=partition, version=None, from_parent=True)
-            if partition in shared
-            else StartVersion(partition=partition, version=state.pointers.get(partition))
-            for partition in work.partitions
-        ),
-        likely_next=likely_next(plan, board, work.buckets, work.partitions),
-        parent=parent,
-    )
+    lease = _lease(state, plan, board, work, lease_id=lease_id, trainer=trainer, held=held)
     return Outcome(_grant(state, lease, request_id), lease)
 
 
@@ -250,6 +218,27 @@ def _stands(state: JobState, plan: Plan, lease: Lease, start: StartVersion) -> b
     if start.from_parent:
         return current is not None and current.key == layout.partition_version(plan.job, start.partition, lease.parent)
     return current == start.version
+
+
+def _lease(
+    state: JobState, plan: Plan, board: Board, work: Work, *, lease_id: str, trainer: str, held: Lease | None = None
+) -> Lease:
+    """The lease of `work`; what it shares with the lease `held`, its parent, starts from what that will store."""
+    shared = {start.partition for start in held.partitions} if held else set()
+    return Lease(
+        lease_id=lease_id,
+        trainer=trainer,
+        epoch=work.epoch,
+        buckets=work.buckets,
+        partitions=tuple(
+            StartVersion(partition=partition, version=None, from_parent=True)
+            if partition in shared
+            else StartVersion(partition=partition, version=state.pointers.get(partition))
+            for partition in work.partitions
+        ),
+        likely_next=likely_next(plan, board, work.buckets, work.partitions),
+        parent=held.lease_id if held else "",
+    )
 
 
 def _grant(state: JobState, lease: Lease, request_id: str) -> Delta:

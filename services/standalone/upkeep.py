@@ -4,9 +4,11 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
+from graphbed.clients.parts import collect_in_parts, delete_in_parts
 from graphbed.clock import SystemClock
 from graphbed.config.job import JobConfig
 from graphbed.errors import JobNotEnded
@@ -48,9 +50,7 @@ def collect(config: JobConfig, *, dry_run: bool, environ: Mapping[str, str]) -> 
     Raises InputError while a run works on the store, JobUnknown, and what Collector.collect raises.
     """
     with _keepers(config, environ) as keepers:
-        collected = [keepers.operations.collect(config.job, dry_run=dry_run)]
-        while not dry_run and collected[-1].objects and not collected[-1].finished:
-            collected.append(keepers.operations.collect(config.job, dry_run=False))
+        collected = collect_in_parts(lambda: keepers.operations.collect(config.job, dry_run=dry_run), dry_run=dry_run)
     return [collect_reply(each) for each in collected]
 
 
@@ -60,15 +60,15 @@ def delete(config: JobConfig, *, environ: Mapping[str, str]) -> list[Deleted]:
     Raises InputError while a run works on the store, and what Deleter.delete raises.
     """
     with _keepers(config, environ) as keepers:
-        operations = keepers.operations
-        try:
-            deleted = [operations.delete(config.job)]
-        except JobNotEnded:
-            operations.cancel(config.job)
-            deleted = [operations.delete(config.job)]
-        while not deleted[-1].finished:
-            deleted.append(operations.delete(config.job))
-    return deleted
+        return delete_in_parts(partial(_delete_part, keepers.operations, config.job))
+
+
+def _delete_part(operations: Operations, job: str) -> Deleted:
+    try:
+        return operations.delete(job)
+    except JobNotEnded:
+        operations.cancel(job)
+        return operations.delete(job)
 
 
 @contextmanager

@@ -5,17 +5,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from graphbed.clients.lockserver import LockServerClient
 from graphbed.clients.parameters import ParameterClient
 from graphbed.clock import Clock
-from graphbed.errors import GraphbedError, LeaseLost, NotFinite
+from graphbed.errors import GraphbedError
 from graphbed.logs import get_logger
-from graphbed.tracing import Span
 from graphbed.v1 import lockserver_pb2
 from services.trainer.fetcher import Fetcher
-from services.trainer.guard import Stopping, is_away
+from services.trainer.guard import is_away
+from services.trainer.hand import Hand
 from services.trainer.jobs import Jobs
 from services.trainer.lease import LeaseInHand, seconds_of
 from services.trainer.metrics import TrainerMetrics
@@ -29,8 +28,6 @@ log = get_logger()
 
 ASK_AGAIN_SECONDS = 1.0
 """How long to wait before a successor is asked for again, at least: somebody may have let go of partitions."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +52,11 @@ class Pipeline:
         fetcher: Fetcher,
         runner: Runner,
         storer: Storer,
+        hand: Hand,
         clock: Clock,
         metrics: TrainerMetrics,
         stopping: threading.Event,
         store_answers: Callable[[], None],
-        span: Span,
     ) -> None:
         self._trainer_id = trainer_id
         self._locks = locks
@@ -68,51 +65,42 @@ class Pipeline:
         self._fetcher = fetcher
         self._runner = runner
         self._storer = storer
+        self._hand = hand
         self._clock = clock
         self._metrics = metrics
         self._stopping = stopping
         self._store_answers = store_answers
-        self._span = span
-        self._out_of_time = threading.Event()
-        self._leases: list[LeaseInHand] = []
-        """Those in hand, the oldest first: one, or one and its successor."""
-        self._failure: GraphbedError | None = None
         self.committed = 0
         """Leases that were committed so far."""
 
     @property
     def finishing(self) -> bool:
         """Whether it holds a lease whose edges are trained."""
-        return any(lease.board.finishing for lease in list(self._leases))
+        return self._hand.finishing
 
     def hand_back(self) -> None:
         """Hand back what is in hand, whatever the work is doing; for another thread than `run`'s."""
-        self._out_of_time.set()
-        # Each by itself: the older one may have been committed a moment ago. At once: the lock server may be away.
-        reason = lockserver_pb2.RELEASE_REASON_SHUTDOWN
-        given = [Task("hand-back", partial(lease.give_back, reason, "stopping")) for lease in list(self._leases)]
-        for task in given:
-            task.result()
+        self._hand.give_back_all()
 
     def run(self, grant: lockserver_pb2.Grant, asked_at: float) -> None:
         """Train a lease and its successors to their commits, or hand them back.
 
         Raises what made one fail, when the others are at their end; losing one is no failure.
         """
-        self._failure = None
-        first = self._take(grant, asked_at)
-        stage = self._on(first, partial(self._gather, first))
+        self._hand.failure = None
+        first = self._hand.take(grant, asked_at)
+        stage = self._hand.within(first, partial(self._gather, first))
         finished: Task[None] | None = None
         while stage is not None:
             following = Task("successor", partial(self._follow, stage, finished))
-            if self._on(stage.lease, partial(self._train, stage)):
+            if self._hand.within(stage.lease, partial(self._train, stage)):
                 finished = Task("finish", partial(self._finish, stage, finished))
             found = following.result()
-            stage = found and self._on(found.lease, partial(self._inherit, found, stage))
+            stage = found and self._hand.within(found.lease, partial(self._inherit, found, stage))
         if finished is not None:
             finished.result()
-        if self._failure is not None:
-            raise self._failure
+        if self._hand.failure is not None:
+            raise self._hand.failure
 
     # The stages of a lease, in their order. Each gives something if it came to its end.
 
@@ -148,10 +136,10 @@ class Pipeline:
         return True
 
     def _finish(self, stage: Stage, before: Task[None] | None) -> None:
-        if self._on(stage.lease, partial(self._store_and_commit, stage, before)):
+        if self._hand.within(stage.lease, partial(self._store_and_commit, stage, before)):
             self.committed += 1
             self._metrics.lease_seconds.observe(self._clock.monotonic() - stage.lease.asked_at)
-            self._end(stage.lease, "committed")
+            self._hand.end(stage.lease, "committed")
 
     def _store_and_commit(self, stage: Stage, before: Task[None] | None) -> bool:
         """The parent's commit is waited for."""
@@ -198,9 +186,9 @@ class Pipeline:
             return None
         if not self._fetcher.fits([assignment, assignment_of(assignment.job, successor.grant)]):
             successor.give_back(lockserver_pb2.RELEASE_REASON_SHUTDOWN, "two leases do not fit into the memory")
-            self._end(successor, "released")
+            self._hand.end(successor, "released")
             return None
-        return self._on(successor, partial(self._gather, successor, stage))
+        return self._hand.within(successor, partial(self._gather, successor, stage))
 
     def _seek(self, lease: LeaseInHand) -> LeaseInHand | None:
         """Ask for a successor, once at least, until there is one or the lease is trained; an answer is waited for."""
@@ -218,68 +206,17 @@ class Pipeline:
                     return None
                 # What a void lease may have been granted as its successor is void, too.
                 if lease.is_void or self._clock.wait(
-                    self._out_of_time if unanswered else lease.trained, ASK_AGAIN_SECONDS
+                    self._hand.out_of_time if unanswered else lease.trained, ASK_AGAIN_SECONDS
                 ):
                     return None
                 continue
             if reply.WhichOneof("outcome") == "grant":
-                return self._take(reply.grant, asked_at, parent=lease)
+                return self._hand.take(reply.grant, asked_at, parent=lease)
             if reply.wait.reason == lockserver_pb2.WAIT_REASON_DRAINING or self._stopping.is_set():
                 return None
             request_id, unanswered = new_request_id(), False
             if self._clock.wait(lease.trained, max(seconds_of(reply.wait.retry_after), ASK_AGAIN_SECONDS)):
                 return None
-
-    # Leases in hand.
-
-    def _take(self, grant: lockserver_pb2.Grant, asked_at: float, parent: LeaseInHand | None = None) -> LeaseInHand:
-        lease = LeaseInHand(
-            self._locks,
-            grant,
-            trainer_id=self._trainer_id,
-            asked_at=asked_at,
-            stopping=self._stopping,
-            out_of_time=self._out_of_time,
-            clock=self._clock,
-            metrics=self._metrics,
-            span=self._span,
-        )
-        self._leases.append(lease)
-        if parent is not None:
-            parent.precede(lease)
-        return lease
-
-    def _on(self, lease: LeaseInHand, stage: Callable[[], T]) -> T | None:
-        """Run a stage of a lease. None: the lease has ended there, as what went wrong demands; failures are noted."""
-        try:
-            return lease.within(stage)
-        except LeaseLost:
-            self._end(lease, "lost")
-        except Stopping:
-            lease.give_back(lockserver_pb2.RELEASE_REASON_SHUTDOWN, "stopping")
-            self._end(lease, "released")
-        except NotFinite as error:
-            self._metrics.nonfinite.inc()
-            self._fail(lease, lockserver_pb2.RELEASE_REASON_NOT_FINITE, error)
-        except Exception as error:
-            if self._out_of_time.is_set():
-                # It was handed back, and what it asked closed its connection.
-                self._end(lease, "released")
-            else:
-                self._fail(lease, lockserver_pb2.RELEASE_REASON_FAILED, error)
-        return None
-
-    def _fail(self, lease: LeaseInHand, reason: "lockserver_pb2.ReleaseReason.ValueType", error: Exception) -> None:
-        log.error(
-            "lease given back", lease=lease.lease_id, error=str(error), exc_info=not isinstance(error, GraphbedError)
-        )
-        lease.give_back(reason, str(error))
-        self._end(lease, "failed")
-        self._failure = error if isinstance(error, GraphbedError) else GraphbedError(what=str(error))
-
-    def _end(self, lease: LeaseInHand, outcome: str) -> None:
-        self._leases.remove(lease)
-        lease.end(outcome)
 
 
 def new_request_id() -> str:

@@ -20,6 +20,7 @@ from graphbed.storage.objects import ObjectStore
 from graphbed.storage.probe import require_answer
 from graphbed.tracing import Span, no_span
 from services.trainer.fetcher import Fetcher
+from services.trainer.hand import Hand
 from services.trainer.jobs import Jobs
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.pipeline import Pipeline
@@ -142,6 +143,7 @@ def start_trainer(
         metrics_listen=settings.metrics_listen,
         registry=registry,
     )
+    hand = Hand(trainer_id=settings.trainer_id, locks=locks, clock=clock, metrics=metrics, stopping=stopping, span=span)
     pipeline = Pipeline(
         trainer_id=settings.trainer_id,
         locks=locks,
@@ -150,11 +152,11 @@ def start_trainer(
         fetcher=Fetcher(partitions, store, metrics),
         runner=Runner(threads=settings.threads, device=settings.device, clock=clock, metrics=metrics),
         storer=Storer(partitions, metrics),
+        hand=hand,
         clock=clock,
         metrics=metrics,
         stopping=stopping,
         store_answers=partial(require_answer, store),
-        span=span,
     )
     trainer = Trainer(
         trainer_id=settings.trainer_id,

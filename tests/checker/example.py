@@ -9,8 +9,8 @@ from graphbed.config.job import JobConfig
 from graphbed.storage import layout
 from graphbed.storage.partition_file import PartitionArrays, pack_partition
 from graphbed.storage.receipt import Receipt
-from services.lockserver.coordinator import Commitment, Granted
-from services.lockserver.state import Progress
+from services.lockserver.answers import Commitment, Granted
+from services.lockserver.records import Progress
 from tests.simulation.stores import Objects
 from tests.unit.lockserver.cluster import WITH_OPERATOR, Cluster, next_hex
 from tests.unit.lockserver.examples import square_schema

@@ -9,7 +9,8 @@ from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import sha256_hex
 from services.lockserver.codec import decode
 from services.lockserver.plan import Plan
-from services.lockserver.state import Failures, JobState, Lease, Status
+from services.lockserver.records import Failures, Lease
+from services.lockserver.state import JobState, Status
 from tests.simulation.observed_chain import ObservedChain
 from tests.simulation.stores import Objects
 

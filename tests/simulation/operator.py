@@ -10,7 +10,7 @@ from graphbed.errors import (
     ManifestForeign,
 )
 from services.lockserver.operations import Operations
-from services.lockserver.state import Lease
+from services.lockserver.records import Lease
 from tests.simulation.servers import SimulatedServer
 from tests.simulation.trainers import is_to_be_repeated
 from tests.simulation.world import NO_FAULTS, World

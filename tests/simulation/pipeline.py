@@ -10,9 +10,10 @@ from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
 from graphbed.storage.objects import ObjectStore, sha256_hex
 from graphbed.storage.receipt import Receipt
-from services.lockserver.coordinator import Commitment, Coordinator, Granted
+from services.lockserver.answers import Commitment, Granted
+from services.lockserver.coordinator import Coordinator
 from services.lockserver.plan import Plan
-from services.lockserver.state import Lease, Progress
+from services.lockserver.records import Lease, Progress
 from tests.simulation.world import NO_FAULTS, World
 
 WORK_SECONDS = (0.5, 4.0)

@@ -10,9 +10,10 @@ from graphbed.errors import GraphbedError
 from graphbed.storage.chain import commit_log
 from graphbed.storage.graph_document import write_graph
 from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest, require_newest
-from services.lockserver.coordinator import Commitment, Coordinator
+from services.lockserver.answers import Commitment
+from services.lockserver.coordinator import Coordinator
 from services.lockserver.plan import Plan
-from services.lockserver.state import Lease, Progress
+from services.lockserver.records import Lease, Progress
 from tests.fixtures.history import check_history
 from tests.simulation.observer import Observer
 from tests.simulation.operator import SimulatedOperator

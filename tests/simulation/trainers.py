@@ -8,9 +8,10 @@ from grpc import StatusCode
 from graphbed.errors import GraphbedError
 from graphbed.graph.partition import Bucket
 from graphbed.storage.objects import ObjectStore
-from services.lockserver.coordinator import Coordinator, Granted
+from services.lockserver.answers import Granted
+from services.lockserver.coordinator import Coordinator
 from services.lockserver.plan import Plan
-from services.lockserver.state import Lease
+from services.lockserver.records import Lease
 from tests.simulation.pipeline import Pipeline, next_request
 from tests.simulation.servers import SimulatedServer
 from tests.simulation.world import World

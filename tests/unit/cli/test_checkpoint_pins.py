@@ -47,7 +47,7 @@ def test_the_list_says_why_each_is_kept(job: Path, capsys: pytest.CaptureFixture
 
 def test_a_pin_is_of_the_newest_unless_said_otherwise_and_goes_by_name(job: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["checkpoints", "pin", str(job)]) == 0
-    assert "checkpoint 2 of j is pinned as checkpoint-2" in capsys.readouterr().out
+    assert "2 of j is pinned as checkpoint-2: jobs/j/checkpoints/000000000002.json" in capsys.readouterr().out
     assert run(["checkpoints", "unpin", str(job), "checkpoint-2"]) == 0
     assert store_of(job).list("jobs/j/pins/") == []
 

@@ -17,8 +17,9 @@ from graphbed.storage.graph_document import write_graph
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.receipt import Receipt
 from graphbed.v1 import paramserver_pb2
+from services.lockserver.answers import Commitment, Granted
 from services.lockserver.collector import Collector
-from services.lockserver.coordinator import Commitment, Coordinator, Granted
+from services.lockserver.coordinator import Coordinator
 from services.lockserver.deletion import Deleter
 from services.lockserver.housekeeper import Expiry
 from services.lockserver.jobs import JobTable
@@ -115,7 +116,7 @@ class Cluster:
             metrics=metrics,
         )
         self.settler = Settler(jobs=self.jobs, parameters=self.parameters, clock=self.clock, metrics=metrics)
-        self.outage = Outage(store)
+        self.outage = Outage(store, self.clock)
         self.coordinator = Coordinator(
             jobs=self.jobs,
             manifests=self.manifests,

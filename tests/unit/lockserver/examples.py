@@ -12,7 +12,7 @@ from graphbed.graph.schema import EdgeFile, EntityTable, GraphSchema, RelationEn
 from graphbed.storage import layout
 from graphbed.storage.receipt import Receipt
 from services.lockserver.plan import Plan
-from services.lockserver.state import Lease
+from services.lockserver.records import Lease
 
 SHA256 = "0" * 64
 

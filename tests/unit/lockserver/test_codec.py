@@ -10,7 +10,8 @@ from services.lockserver import transitions
 from services.lockserver.changes import Change
 from services.lockserver.codec import decode, decode_change, encode
 from services.lockserver.lifecycle import fresh
-from services.lockserver.state import FORMAT, Delta, JobState, Progress
+from services.lockserver.records import Progress
+from services.lockserver.state import FORMAT, Delta, JobState
 from tests.unit.lockserver.examples import square_plan
 
 

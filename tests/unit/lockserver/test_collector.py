@@ -29,7 +29,7 @@ from graphbed.storage.pins import pin_manifest, read_pins, unpin
 from graphbed.storage.reading import newest_pinned
 from graphbed.storage.retention import Told
 from services.lockserver import collector, survey
-from services.lockserver.coordinator import Commitment, Granted
+from services.lockserver.answers import Commitment, Granted
 from tests.fixtures.history import check_history
 from tests.unit.lockserver.cluster import Cluster, next_hex
 from tests.unit.lockserver.examples import receipts, square_schema

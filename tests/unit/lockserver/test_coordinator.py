@@ -24,12 +24,13 @@ from graphbed.storage.chain import commit_log
 from graphbed.storage.directory import DirectoryStore
 from graphbed.storage.graph_document import write_graph
 from graphbed.storage.manifest import require_newest
-from services.lockserver.coordinator import Granted, Waiting
+from services.lockserver.answers import Granted, Waiting
 from services.lockserver.file_store import FileStateStore
 from services.lockserver.jobs import ATTEMPTS
+from services.lockserver.records import Progress
 from services.lockserver.report import summarize
 from services.lockserver.scheduler import NoWork
-from services.lockserver.state import Progress, Status
+from services.lockserver.state import Status
 from services.lockserver.state_store import MemoryStateStore
 from tests.unit.lockserver.cluster import WITH_OPERATOR, Cluster, next_hex
 from tests.unit.lockserver.examples import make_config, square_schema
@@ -112,7 +113,7 @@ def test_a_refused_submit_on_a_graph_that_was_ingested_anew_writes_nothing(
     assert has_state or second.state.jobs() == []
 
 
-@pytest.mark.parametrize("removed", ["jobs/j/", layout.manifests("j"), layout.job_document("j")])
+@pytest.mark.parametrize("removed", ["jobs/j/", layout.manifests("j")])
 @pytest.mark.parametrize("server_lives", [True, False])
 def test_a_state_whose_checkpoints_were_removed_is_not_gone_on_from(
     store: DirectoryStore, tmp_path: Path, removed: str, server_lives: bool
@@ -138,6 +139,24 @@ def test_a_state_whose_checkpoints_were_removed_is_not_gone_on_from(
     anew = Cluster(store, state=state)
     anew.submit(schema)
     assert anew.acquire().lease.epoch == 0
+
+
+@pytest.mark.parametrize("server_lives", [True, False])
+def test_a_configuration_that_got_lost_alone_is_written_again_by_the_same_submit_and_no_other(
+    store: DirectoryStore, server_lives: bool
+) -> None:
+    cluster = Cluster(store)
+    cluster.submit(square_schema(2))
+    cluster.work(2)
+    before = store.get(layout.job_document("j"))
+    store.delete(layout.job_document("j"))
+    if not server_lives:
+        cluster = Cluster(store, state=cluster.state)
+    with pytest.raises(ConfigDiffers):
+        cluster.submit(square_schema(2), dimension=8)
+    cluster.submit(square_schema(2))
+    assert store.get(layout.job_document("j")) == before
+    assert len(cluster.jobs.current("j").pointers) > 0
 
 
 def test_a_job_on_a_graph_that_was_not_ingested_is_refused_and_leaves_nothing(

@@ -1,7 +1,7 @@
 """Deleting a job: what is refused, what a crash leaves, what other lock servers see, and using the name again."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from graphbed.config.load import dump_job
 from graphbed.errors import (
     CheckpointCondemned,
     CheckpointMissing,
+    GraphMissing,
     JobDeleted,
     JobEnded,
     JobNeeded,
@@ -22,13 +23,14 @@ from graphbed.storage import layout
 from graphbed.storage.chain import commit_log
 from graphbed.storage.condemned import condemned_sequences
 from graphbed.storage.directory import DirectoryStore
+from graphbed.storage.evaluation_file import EvaluationRecord, write_evaluation
 from graphbed.storage.fsck import check_job
 from graphbed.storage.manifest import manifest_sequences, read_manifest, require_newest
 from graphbed.storage.pins import pin_manifest, unpin
 from graphbed.storage.reading import newest_pinned
 from graphbed.storage.tombstone import tombstone
 from services.lockserver import deletion, lifecycle
-from services.lockserver.coordinator import Waiting
+from services.lockserver.answers import Waiting
 from services.lockserver.messages import grant_or_wait
 from services.lockserver.state import Status
 from services.lockserver.state_store import MemoryStateStore
@@ -325,6 +327,67 @@ def test_a_server_that_remembers_the_job_forgets_it_when_another_has_deleted_it(
         tick()
     assert other.jobs.names() == [] and is_deleted_to_the_end(other)
     assert other.registry.get_sample_value("graphbed_lockserver_progress_ratio", {"job_name": JOB}) is None
+
+
+def test_a_job_whose_graph_was_removed_is_left_out_and_can_be_cancelled_and_deleted(tmp_path: Path):
+    store = DirectoryStore(tmp_path)
+    before = Cluster(store)
+    config = before.submit(square_schema(4))
+    before.work(3)
+    before.manifests.write(JOB)
+    told = require_newest(store, JOB)
+    store.delete(layout.graph_document(config.graph))
+    for state in (before.state, MemoryStateStore()):
+        cluster = Cluster(store, state=state)
+        assert isinstance(cluster.coordinator.acquire(trainer="ann", request_id=next_hex()), Waiting)
+        assert list(cluster.jobs.usable()) == []
+        with pytest.raises(GraphMissing):
+            cluster.coordinator.get_job(JOB)
+        cluster.operations.cancel(JOB)
+        newest = require_newest(store, JOB)
+        assert newest.status == "cancelled" and newest.progress == told.progress
+    delete(cluster)
+    assert is_deleted_to_the_end(cluster)
+
+
+def test_a_deletion_that_slept_until_the_name_was_used_again_leaves_the_new_job_alone_or_able_to_go_on(tmp_path: Path):
+    class SleepingStore(DirectoryStore):
+        """Whoever deletes the configuration through it falls asleep before, and `meanwhile` happens."""
+
+        meanwhile: Callable[[], None] | None = None
+
+        def delete_many(self, keys: Sequence[str]) -> None:
+            if layout.job_document(JOB) in keys and self.meanwhile is not None:
+                meanwhile, self.meanwhile = self.meanwhile, None
+                meanwhile()
+            super().delete_many(keys)
+
+    store = SleepingStore(tmp_path)
+    sleeper = trained(store)
+    other = Cluster(DirectoryStore(tmp_path), state=sleeper.state)
+    record = {"checkpoint": 1, "split": "test", "mrr": 0.5, "mean_rank": 2.0, "hits_at_1": 0.4, "hits_at_3": 0.5}
+    evaluation = EvaluationRecord(**record, hits_at_10=0.6, protocol={"filtered": False})
+    write_evaluation(store, JOB, evaluation)
+
+    def use_again() -> None:
+        delete(other)
+        other.submit(square_schema(4), relations=WITH_OPERATOR)
+        other.work(1)
+        write_evaluation(store, JOB, evaluation)
+        pin_manifest(store, JOB, require_newest(store, JOB).sequence, "new", written_at=0.0)
+
+    store.meanwhile = use_again
+    deleted = sleeper.operations.delete(JOB)
+    assert not deleted.finished
+    assert store.exists(layout.pin(JOB, "new")) and store.exists(layout.evaluation(JOB, "test"))
+    # What was asked to go when it slept has gone. The job goes on, and submitting it again mends it.
+    assert not store.exists(layout.job_document(JOB))
+    other.work(1)
+    other.manifests.write(JOB)
+    other.submit(square_schema(4), relations=WITH_OPERATOR)
+    again = Cluster(DirectoryStore(tmp_path))
+    assert len(commit_log(store, JOB)) == 2
+    again.work_to_the_end()
 
 
 def test_two_servers_may_delete_at_once(store: FailingStore, cluster: Cluster):

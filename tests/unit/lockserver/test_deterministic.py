@@ -7,9 +7,9 @@ import pytest
 
 from graphbed.graph.partition import Bucket
 from graphbed.storage.directory import DirectoryStore
-from services.lockserver.coordinator import Granted, Waiting
+from services.lockserver.answers import Granted, Waiting
+from services.lockserver.records import Progress
 from services.lockserver.scheduler import NoWork
-from services.lockserver.state import Progress
 from tests.unit.lockserver.cluster import WITH_OPERATOR, Cluster, next_hex
 from tests.unit.lockserver.examples import square_schema
 

@@ -10,7 +10,7 @@ from graphbed.graph.partition import Bucket
 from graphbed.storage.chain import commit_log
 from graphbed.storage.directory import DirectoryStore
 from graphbed.storage.manifest import require_newest
-from services.lockserver.coordinator import Granted
+from services.lockserver.answers import Granted
 from services.lockserver.report import summarize
 from services.lockserver.state import JobState, Status
 from tests.fixtures.history import check_log

@@ -22,7 +22,7 @@ from graphbed.storage.directory import DirectoryStore
 from graphbed.storage.generation import Generation, claim_generation, generation_numbers, read_generation
 from graphbed.storage.manifest import Manifest, manifest_sequences, read_manifest, require_newest
 from graphbed.storage.objects import StoredObject
-from services.lockserver.coordinator import Granted, Waiting
+from services.lockserver.answers import Granted, Waiting
 from services.lockserver.generations import Standing, standing
 from services.lockserver.standings import GRACE_SECONDS
 from services.lockserver.state import Header, Status

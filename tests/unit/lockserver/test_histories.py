@@ -30,8 +30,9 @@ from services.lockserver.lifecycle import (
     unquarantine,
 )
 from services.lockserver.plan import Plan
+from services.lockserver.records import Lease, Progress, RequestKind
 from services.lockserver.scheduler import NoWork
-from services.lockserver.state import Delta, JobState, Lease, Progress, RequestKind, Status
+from services.lockserver.state import Delta, JobState, Status
 from tests.unit.lockserver.examples import (
     SHA256,
     bipartite_plan,

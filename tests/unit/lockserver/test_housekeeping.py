@@ -11,7 +11,7 @@ from graphbed.errors import LeaseLost, StoreUnavailable
 from graphbed.storage.directory import DirectoryStore
 from services.lockserver.housekeeper import Repeater
 from services.lockserver.lifecycle import pause
-from services.lockserver.state import Progress
+from services.lockserver.records import Progress
 from services.lockserver.watch import LeaseWatch, Watched
 from tests.unit.lockserver.cluster import WITH_OPERATOR, Cluster
 from tests.unit.lockserver.examples import square_schema

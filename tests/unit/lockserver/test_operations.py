@@ -10,9 +10,10 @@ from graphbed.errors import JobEnded, JobUnknown, LeaseLost, TrainerUnknown
 from graphbed.storage.directory import DirectoryStore
 from graphbed.storage.manifest import require_newest
 from graphbed.v1 import lockserver_pb2
-from services.lockserver.coordinator import Granted, Waiting
+from services.lockserver.answers import Granted, Waiting
+from services.lockserver.records import Progress
 from services.lockserver.scheduler import NoWork
-from services.lockserver.state import Progress, Status
+from services.lockserver.state import Status
 from tests.unit.lockserver.cluster import WITH_OPERATOR, Cluster, next_hex
 from tests.unit.lockserver.examples import make_config, square_schema
 

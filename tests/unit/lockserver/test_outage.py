@@ -7,19 +7,24 @@ from typing import Any
 
 import pytest
 
+from graphbed.config.load import dump_job
 from graphbed.errors import StoreDenied, StoreUnavailable
+from graphbed.storage import layout
 from graphbed.storage.directory import DirectoryStore
-from services.lockserver.coordinator import Granted, Waiting
+from services.lockserver.answers import Granted, Waiting
+from services.lockserver.outage import LATE_SECONDS
+from services.lockserver.records import Progress
 from services.lockserver.scheduler import NoWork
-from services.lockserver.state import Progress
 from tests.unit.lockserver.cluster import Cluster, next_hex
-from tests.unit.lockserver.examples import square_schema
+from tests.unit.lockserver.examples import make_config, square_schema
 
 
 class AwayStore(DirectoryStore):
     """A directory that every call finds unreachable, or refused, as long as `error` is set; or that gives no answer."""
 
     error: Exception | None = None
+    silent_about = ""
+    """What the keys contain about which it gives no answer, as long as it gives none."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -34,7 +39,7 @@ class AwayStore(DirectoryStore):
 
     def _unless_away(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(*arguments: Any) -> Any:
-            if not self.answers.is_set():
+            if not self.answers.is_set() and self.silent_about in arguments[0]:
                 self.waited_for.set()
                 self.answers.wait()
             if self.error is not None:
@@ -75,6 +80,20 @@ def test_nothing_new_is_granted_until_the_store_is_back(cluster: Cluster, store:
     assert isinstance(ask(cluster, "ann"), Granted)
 
 
+def test_a_store_that_gives_no_answer_counts_as_away_before_the_question_ends(cluster: Cluster, store: AwayStore):
+    store.answers.clear()
+    asking = threading.Thread(target=cluster.outage.tick, daemon=True)
+    asking.start()
+    assert store.waited_for.wait(10)
+    assert not cluster.outage.is_on()
+    cluster.clock.advance(LATE_SECONDS + 0.1)
+    waiting = ask(cluster, "ann")
+    assert isinstance(waiting, Waiting) and waiting.reason is NoWork.STORE_AWAY
+    store.answers.set()
+    asking.join(10)
+    assert isinstance(ask(cluster, "ann"), Granted)
+
+
 def test_no_successor_is_granted_until_the_store_is_back(cluster: Cluster, store: AwayStore):
     granted = ask(cluster, "ann")
     assert isinstance(granted, Granted)
@@ -110,8 +129,14 @@ def test_a_lease_that_lives_is_renewed_and_its_grant_told_again(cluster: Cluster
     assert cluster.jobs.current("j").header.status.has_ended
 
 
-def test_a_lease_is_renewed_while_a_manifest_waits_for_the_store(cluster: Cluster, store: AwayStore):
+@pytest.mark.parametrize("silent_about", ["", layout.job_document("j")])
+def test_a_lease_is_renewed_while_a_manifest_or_a_submit_waits_for_the_store(
+    cluster: Cluster, store: AwayStore, silent_about: str
+):
+    document = dump_job(make_config(square_schema(8), num_groups=8, num_epochs=3))
+    write = (lambda: cluster.coordinator.submit(document)) if silent_about else (lambda: cluster.manifests.write("j"))
     lease_id = cluster.acquire("ann").lease.lease_id
+    store.silent_about = silent_about
     renewed = threading.Event()
 
     def renew() -> None:
@@ -119,7 +144,7 @@ def test_a_lease_is_renewed_while_a_manifest_waits_for_the_store(cluster: Cluste
         renewed.set()
 
     store.answers.clear()
-    writing = threading.Thread(target=cluster.manifests.write, args=("j",), daemon=True)
+    writing = threading.Thread(target=write, daemon=True)
     writing.start()
     assert store.waited_for.wait(10)
     threading.Thread(target=renew, daemon=True).start()

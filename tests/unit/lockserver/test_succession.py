@@ -10,13 +10,14 @@ from graphbed.graph.partition import Partition
 from graphbed.storage import layout
 from graphbed.storage.objects import ObjectStore
 from services.lockserver import transitions
+from services.lockserver.answers import Granted, Waiting
 from services.lockserver.codec import decode, encode
-from services.lockserver.coordinator import Granted, Waiting
 from services.lockserver.failures import SILENT_LEASES
 from services.lockserver.lifecycle import cancel, fresh, pause
 from services.lockserver.plan import Plan
+from services.lockserver.records import Failures, Lease
 from services.lockserver.scheduler import NoWork
-from services.lockserver.state import Delta, Failures, JobState, Lease
+from services.lockserver.state import Delta, JobState
 from services.lockserver.succession import somebody_waits
 from tests.simulation.stores import Objects
 from tests.unit.lockserver.cluster import Cluster, next_hex

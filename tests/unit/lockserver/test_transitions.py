@@ -12,20 +12,9 @@ from graphbed.v1 import lockserver_pb2
 from services.lockserver import transitions
 from services.lockserver.lifecycle import fresh, pause
 from services.lockserver.plan import Plan
+from services.lockserver.records import Beat, Failures, Lease, Progress, Reply, RequestKind, SealedDelta, TrainerRecord
 from services.lockserver.scheduler import NoWork
-from services.lockserver.state import (
-    Beat,
-    Delta,
-    Failures,
-    JobState,
-    Lease,
-    Progress,
-    Reply,
-    RequestKind,
-    SealedDelta,
-    Status,
-    TrainerRecord,
-)
+from services.lockserver.state import Delta, JobState, Status
 from tests.unit.lockserver.cluster import WITH_OPERATOR, next_hex
 from tests.unit.lockserver.examples import delta_receipt, receipts, square_plan
 

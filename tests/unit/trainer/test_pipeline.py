@@ -12,6 +12,7 @@ from graphbed.clock import SystemClock
 from graphbed.errors import GraphbedError
 from graphbed.tracing import no_span
 from graphbed.v1 import lockserver_pb2
+from services.trainer.hand import Hand
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.pipeline import Pipeline
 
@@ -27,19 +28,21 @@ def test_a_lease_that_was_handed_back_has_not_failed_when_its_connections_close(
 
     unused: Any = None
     jobs: Any = SimpleNamespace(get=get)
+    locks, clock, metrics = LockServerClient("127.0.0.1:1"), SystemClock(), TrainerMetrics(registry)
+    stopping = threading.Event()
     pipeline = Pipeline(
         trainer_id="t",
-        locks=LockServerClient("127.0.0.1:1"),
+        locks=locks,
         parameters=unused,
         jobs=jobs,
         fetcher=unused,
         runner=unused,
         storer=unused,
-        clock=SystemClock(),
-        metrics=TrainerMetrics(registry),
-        stopping=threading.Event(),
+        hand=Hand(trainer_id="t", locks=locks, clock=clock, metrics=metrics, stopping=stopping, span=no_span),
+        clock=clock,
+        metrics=metrics,
+        stopping=stopping,
         store_answers=lambda: None,
-        span=no_span,
     )
     grant = lockserver_pb2.Grant(job="j", lease_id="l")
     grant.ttl.seconds = 60
