@@ -16,7 +16,7 @@ from minio.error import S3Error
 from graphbed.errors import InputError, ObjectCorrupt, ObjectExists, ObjectMissing, StoreUnavailable
 from graphbed.storage.keys import check_key, check_prefix
 from graphbed.storage.objects import StoredObject, sha256_hex
-from graphbed.storage.s3_connections import connection_pool
+from graphbed.storage.s3_connections import Patience, connection_pool
 from graphbed.storage.s3_errors import CONFLICT, is_missing, s3_errors
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -25,6 +25,7 @@ PART_BYTES = 16 << 20
 _MAX_PARTS = 10_000
 _SHA256 = "x-amz-meta-sha256"
 _CONFLICT_TRIES = 5
+PATIENCE = Patience()
 
 
 class S3Store:
@@ -40,6 +41,7 @@ class S3Store:
         secret_key: str,
         region: str = "us-east-1",
         connections: int = 32,
+        patience: Patience = PATIENCE,
     ) -> None:
         """`endpoint` is http://host:port or https://…; it is asked at the first use. Raises InputError."""
         url = urlsplit(endpoint)
@@ -57,7 +59,7 @@ class S3Store:
                 secret_key=secret_key,
                 region=region,
                 secure=url.scheme == "https",
-                http_client=connection_pool(connections),
+                http_client=connection_pool(connections, patience),
             )
         except ValueError as error:
             raise InputError(what=f"The S3 endpoint {url.netloc} cannot be used: {error}.") from None

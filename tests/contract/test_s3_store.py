@@ -11,12 +11,25 @@ from graphbed.errors import BucketMissing, InputError, ObjectCorrupt, StoreDenie
 from graphbed.storage.address import open_store
 from graphbed.storage.objects import get_verified
 from graphbed.storage.s3 import PART_BYTES, S3Store
+from graphbed.storage.s3_connections import SMALL_BYTES, Patience
+from tests.fixtures.proxy import FAIR, Proxy, Weather
 from tests.fixtures.s3 import S3Place, S3Process
 
 
 def client_of(place: S3Place) -> Minio:
     endpoint = place.endpoint.removeprefix("http://")
     return Minio(endpoint, access_key=place.access_key, secret_key=place.secret_key, secure=False, region="us-east-1")
+
+
+def store_behind(proxy: Proxy, place: S3Place, **patience: float) -> S3Store:
+    return S3Store(
+        endpoint=f"http://{proxy.address}",
+        bucket=place.bucket,
+        prefix=place.prefix,
+        access_key=place.access_key,
+        secret_key=place.secret_key,
+        patience=Patience(**patience),
+    )
 
 
 def overwrite(place: S3Place, key: str, data: bytes, sha256: str | None = None) -> None:
@@ -166,6 +179,45 @@ def test_a_server_that_was_killed_and_came_back_has_what_was_stored(tmp_path: Pa
         process.start()
         assert get_verified(store, "a", size=stored.size, sha256=stored.sha256) == b"x" * 100_000
         assert get_verified(store, "once", size=once.size, sha256=once.sha256) == b"first"
+
+
+@pytest.mark.parametrize("verb", ["put", "create", "get", "exists", "size", "list", "sizes", "delete"])
+def test_a_server_that_accepts_and_says_nothing_is_noticed_soon(s3: S3Place, verb: str) -> None:
+    with Proxy(s3.endpoint.removeprefix("http://")) as proxy:
+        store = store_behind(proxy, s3, answer_seconds=0.5, idle_seconds=60.0)
+        store.put("a", b"x")
+        proxy.set(Weather(half_open=True))
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            getattr(store, verb)(*(["b", b"x"] if verb in ("put", "create") else ["a"]))
+        assert time.monotonic() - began < 5.0
+        proxy.set(FAIR)
+        assert verb == "delete" or store.get("a") == b"x"
+
+
+def test_a_large_object_may_be_slow_as_long_as_something_moves(s3: S3Place) -> None:
+    data = bytes(3 * SMALL_BYTES)
+    with Proxy(s3.endpoint.removeprefix("http://")) as proxy:
+        store = store_behind(proxy, s3, answer_seconds=0.5, idle_seconds=10.0)
+        proxy.set(Weather(bytes_per_second=2e6))
+        for transfer in (lambda: store.put("a", data), lambda: store.create("b", data), lambda: store.get("a")):
+            began = time.monotonic()
+            transfer()
+            assert time.monotonic() - began > 1.0, "too fast to show anything"
+
+
+@pytest.mark.parametrize("verb", ["put", "get"])
+def test_a_large_object_that_stands_still_is_given_up(s3: S3Place, verb: str) -> None:
+    data = bytes(8 * SMALL_BYTES)
+    with Proxy(s3.endpoint.removeprefix("http://")) as proxy:
+        store = store_behind(proxy, s3, answer_seconds=60.0, idle_seconds=1.0)
+        s3.store().put("a", data)
+        proxy.set(Weather(bytes_per_second=2e6))
+        threading.Timer(1.0, proxy.set, [Weather(half_open=True)]).start()
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            store.get("a") if verb == "get" else store.put("b", data)
+        assert time.monotonic() - began < 10.0
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,13 @@ from graphbed.clients.lockserver import LockServerClient
 from graphbed.config.load import dump_job
 from graphbed.errors import GraphbedError
 from graphbed.v1 import lockserver_pb2
+from services.lockserver import outage
+from tests.fault import running
+from tests.fixtures.cluster import Cluster
 from tests.fixtures.graphs import codex_job, ingest_quietly
 from tests.fixtures.history import check_history
 from tests.fixtures.processes import ServiceProcess, clean_environment, last_words
+from tests.fixtures.proxy import FAIR, Weather
 from tests.fixtures.s3 import S3Process
 
 pytestmark = pytest.mark.timeout(300)
@@ -98,3 +102,26 @@ def test_an_outage_of_five_ttl_costs_no_lease_and_starts_nothing(tmp_path: Path)
         expired, lost = logged(lockserver, "lease expired"), [logged(trainer, "lease lost") for trainer in trainers]
         assert not [at for at in (*expired, *lost[0], *lost[1]) if at >= killed_at], last_words(processes)
         check_history(place.store(), config)
+
+
+def test_a_store_that_accepts_and_says_nothing_is_noticed_within_seconds(tmp_path: Path) -> None:
+    with Cluster(tmp_path, s3=True) as cluster:
+        config = running.start_job(cluster)
+        cluster.proxies["s3"].set(Weather(half_open=True))
+        time.sleep(outage.PERIOD_SECONDS + outage.LATE_SECONDS + 1.0)
+        proxied = cluster.proxies[cluster.trainers[0]].address
+        with LockServerClient(proxied) as locks:
+            assert locks.acquire("newcomer", "r1").wait.reason == lockserver_pb2.WAIT_REASON_STORE_AWAY
+        before = running.until(lambda: cluster.ask(config.job), "an answer")
+        held = {lease.lease_id: lease.renewals for lease in before.leases}
+        assert held, "no lease was under way"
+        commits = len(running.commits(cluster, config))
+        time.sleep(3 * running.TTL_SECONDS)
+        after = running.until(lambda: cluster.ask(config.job), "an answer")
+        now = {lease.lease_id: lease.renewals for lease in after.leases}
+        assert now.keys() == held.keys(), "a lease began or ended"
+        assert all(now[lease_id] > renewals for lease_id, renewals in held.items())
+        cluster.proxies["s3"].set(FAIR)
+        running.wait_for_commits(cluster, config, 5, seconds=60)
+        assert set(held) <= set(running.commits(cluster, config)[commits:]), "what was held was to be committed"
+        cluster.require_clean(config)
