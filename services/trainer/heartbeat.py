@@ -74,8 +74,10 @@ class Heartbeat:
         self._committing = True
 
     def _run(self) -> None:
-        # Renew at ttl/3: two renewals may be lost before the lease is.
-        while not self._clock.wait(self._left, self._ttl_seconds / 3):
+        # Sent at ttl/3, and again at ttl/12 after one that failed, which takes ttl/6 at most: two renewals may be lost,
+        # however long they were waited for, before the lease is.
+        pause = self._ttl_seconds / 3
+        while not self._clock.wait(self._left, pause):
             if self._silent_for() >= self._ttl_seconds:
                 self.lose("no renewal got through")
                 return
@@ -91,10 +93,12 @@ class Heartbeat:
             except GraphbedError as error:
                 self._metrics.renewals.labels("failed").inc()
                 log.warning("renewal failed", lease=self._lease_id, error=str(error))
+                pause = self._ttl_seconds / 12
             else:
                 self._metrics.renewals.labels("ok").inc()
                 # Counted from before the request was sent: the server cannot have counted from an earlier moment.
                 self._renewed_at = sent_at
+                pause = max(self._ttl_seconds / 3 - self._silent_for(), 0.0)
 
     def _silent_for(self) -> float:
         return self._clock.monotonic() - self._renewed_at

@@ -2,14 +2,15 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
 from graphbed.clients.lockserver import LockServerClient
-from graphbed.clock import SystemClock
-from graphbed.errors import LeaseLost, StoreUnavailable
+from graphbed.clock import Clock, ManualClock, SystemClock
+from graphbed.errors import LeaseLost, ServerUnreachable, StoreUnavailable
 from graphbed.rpc.server import start_server
 from graphbed.v1 import lockserver_pb2, lockserver_pb2_grpc
 from services.trainer.heartbeat import Heartbeat
@@ -57,8 +58,26 @@ def locks(renewals: Renewals) -> Iterator[LockServerClient]:
     server.stop(0)
 
 
-def heartbeat(locks: LockServerClient, stopped: threading.Event) -> Heartbeat:
-    clock = SystemClock()
+class SlowLockServer:
+    """Answers a renewal late, or loses it and takes the sixth of the ttl that a trainer waits, as `script` says."""
+
+    def __init__(self, clock: ManualClock, script: str) -> None:
+        self._clock = clock
+        self._left = list(script)
+        self.over = threading.Event()
+
+    def renew(self, *_: object, ttl_seconds: float) -> None:
+        if not self._left:
+            self.over.set()
+            return
+        fails = self._left.pop(0) == "x"
+        self._clock.advance(ttl_seconds / 6 if fails else ttl_seconds / 8)
+        if fails:
+            raise ServerUnreachable(service="lock server", address="away:1")
+
+
+def heartbeat(locks: Any, stopped: threading.Event, clock: Clock | None = None) -> Heartbeat:
+    clock = clock or SystemClock()
     return Heartbeat(
         locks,
         trainer_id="t",
@@ -102,6 +121,15 @@ def test_without_renewals_the_lease_is_lost_by_the_trainers_own_clock(
         assert stopped.wait(2 * TTL_SECONDS)
         with pytest.raises(LeaseLost):
             beat.check()
+
+
+@pytest.mark.parametrize(("script", "lost"), [("-xx-xx--xx-", False), ("-xxx", True)])
+def test_two_renewals_may_be_lost_in_a_row_however_long_they_were_waited_for(script: str, lost: bool) -> None:
+    clock, stopped = ManualClock(), threading.Event()
+    server = SlowLockServer(clock, script)
+    with heartbeat(server, stopped, clock):
+        assert (stopped if lost else server.over).wait(5)
+    assert stopped.is_set() is lost
 
 
 def test_leaving_ends_the_renewals(locks: LockServerClient, renewals: Renewals) -> None:
