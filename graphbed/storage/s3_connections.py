@@ -8,8 +8,8 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 CONNECT_SECONDS = 2.0
-SMALL_BYTES = 1 << 20
-"""Bodies up to this size are small: manifests, pins, generations, configurations, listings."""
+SMALL_BYTES = 256 << 10
+"""Bodies up to this size are small: manifests, pins, generations, configurations. Even 100 kB/s move one in time."""
 _PIECE_BYTES = 256 << 10
 # Retries cover the restart of a proxy and a connection that died unnoticed, no more: whoever calls has a plan for a
 # store that is down.

@@ -98,6 +98,11 @@ class Hand:
                 self._fail(lease, lockserver_pb2.RELEASE_REASON_FAILED, error)
         return None
 
+    def end(self, lease: LeaseInHand, outcome: str) -> None:
+        """Hold it no more: it is committed, lost, released or failed."""
+        self._leases.remove(lease)
+        lease.end(outcome)
+
     def _fail(self, lease: LeaseInHand, reason: "lockserver_pb2.ReleaseReason.ValueType", error: Exception) -> None:
         log.error(
             "lease given back", lease=lease.lease_id, error=str(error), exc_info=not isinstance(error, GraphbedError)
@@ -105,8 +110,3 @@ class Hand:
         lease.give_back(reason, str(error))
         self.end(lease, "failed")
         self.failure = error if isinstance(error, GraphbedError) else GraphbedError(what=str(error))
-
-    def end(self, lease: LeaseInHand, outcome: str) -> None:
-        """Hold it no more: it is committed, lost, released or failed."""
-        self._leases.remove(lease)
-        lease.end(outcome)

@@ -196,7 +196,7 @@ def test_a_server_that_accepts_and_says_nothing_is_noticed_soon(s3: S3Place, ver
 
 
 def test_a_large_object_may_be_slow_as_long_as_something_moves(s3: S3Place) -> None:
-    data = bytes(3 * SMALL_BYTES)
+    data = bytes(12 * SMALL_BYTES)
     with Proxy(s3.endpoint.removeprefix("http://")) as proxy:
         store = store_behind(proxy, s3, answer_seconds=0.5, idle_seconds=10.0)
         proxy.set(Weather(bytes_per_second=2e6))
@@ -208,7 +208,7 @@ def test_a_large_object_may_be_slow_as_long_as_something_moves(s3: S3Place) -> N
 
 @pytest.mark.parametrize("verb", ["put", "get"])
 def test_a_large_object_that_stands_still_is_given_up(s3: S3Place, verb: str) -> None:
-    data = bytes(8 * SMALL_BYTES)
+    data = bytes(32 * SMALL_BYTES)
     with Proxy(s3.endpoint.removeprefix("http://")) as proxy:
         store = store_behind(proxy, s3, answer_seconds=60.0, idle_seconds=1.0)
         s3.store().put("a", data)
