@@ -19,7 +19,9 @@ from graphbed.storage.graph_document import read_graph
 from graphbed.storage.manifest import CommitRecord, Manifest, manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore, get_verified
 from graphbed.storage.partition_file import require_finite, unpack_partition
+from services.lockserver.plan import Plan
 from tests.checker.lines import Line, Operation, operations
+from tests.checker.passes import Grant, Passes, most_passes, passed_over, without
 from tests.checker.steps import Step, Steps, rebuild
 
 
@@ -28,9 +30,7 @@ class Evidence:
     """Everything that is known of one job: what was told, and what the object store holds at the end."""
 
     job: str
-    graph: str
-    num_epochs: int
-    ttl_seconds: float
+    config: JobConfig
     lines: list[Line]
     store: ObjectStore
     steps: list[Step]
@@ -45,9 +45,7 @@ class Evidence:
         rebuilt: Steps = rebuild(lines, config.job)
         return cls(
             job=config.job,
-            graph=config.graph,
-            num_epochs=config.num_epochs,
-            ttl_seconds=config.lease.ttl_seconds,
+            config=config,
             lines=lines,
             store=store,
             steps=rebuilt.steps,
@@ -189,8 +187,8 @@ def i7_each_bucket_is_committed_once_an_epoch_along_the_final_chain(e: Evidence)
     """Exactly once, or recorded as skipped, if the job is completed; at most once if not."""
     counts = Counter((*bucket, commit.epoch) for commit in _log(e) for bucket in commit.buckets)
     counts.update((x.lhs, x.rhs, epoch) for m in e.manifests[-1:] for x in m.skipped for epoch in x.epochs)
-    buckets = read_graph(e.store, e.graph).edges_per_bucket("train")
-    due = Counter((b.lhs, b.rhs, epoch) for b in buckets for epoch in range(e.num_epochs))
+    buckets = read_graph(e.store, e.config.graph).edges_per_bucket("train")
+    due = Counter((b.lhs, b.rhs, epoch) for b in buckets for epoch in range(e.config.num_epochs))
     completed = [manifest.status for manifest in e.manifests[-1:]] == ["completed"]
     for bucket in sorted(counts.keys() | due.keys()):
         if counts[bucket] > due[bucket] or (completed and counts[bucket] < due[bucket]):
@@ -231,10 +229,36 @@ def i10_pending_work_is_granted_soon_once_faults_end(e: Evidence) -> Iterator[st
     idle_since: float | None = None
     for step in sorted((s for s in e.steps if s.line.at >= quiet), key=lambda s: s.line.at):
         waited = 0.0 if idle_since is None else step.line.at - idle_since
-        if step.told("granted") and waited > e.ttl_seconds + 2:
+        if step.told("granted") and waited > e.config.lease.ttl_seconds + 2:
             yield f"no work was granted for {waited:.1f} s while some was due and nobody worked"
         idle = not step.after.leases and step.after.status == "running"
         idle_since = (step.line.at if idle_since is None else idle_since) if idle else None
+
+
+def i10_no_bucket_is_passed_over_for_ever(e: Evidence) -> Iterator[str]:
+    """While it is due and nobody holds its partitions."""
+    plan = Plan.from_config(e.config, read_graph(e.store, e.config.graph))
+    most = most_passes(plan)
+    needs = {
+        (bucket.lhs, bucket.rhs): [(place.entity_type, place.index) for place in places]
+        for bucket, places in plan.resources.items()
+    }
+    passes: dict[str, Passes[tuple[int, int]]] = {}
+    for step in e.steps:
+        counted = passes.get(step.line.facts["before"], {})
+        counted = without(counted, set(step.told("ended")) - set(step.told("committed")))
+        leases, done = step.after.leases.values(), step.after.done
+        # So many epochs the job has had by then: it may have been given more later.
+        epochs = max([*done.values(), *(lease["epoch"] + 1 for lease in leases)], default=0)
+        for lease in step.told("granted"):
+            due = {bucket: done.get(bucket, 0) for bucket in needs if done.get(bucket, 0) < epochs}
+            held = {(kind, index) for other in step.before.leases.values() for kind, index, _ in other["partitions"]}
+            taken = [(lhs, rhs) for lhs, rhs in lease["buckets"]]
+            counted = passed_over(counted, needs, due, Grant(lease["lease"], taken, held))
+            for (bucket, epoch), passed in counted.items():
+                if len(passed) > most:
+                    yield f"{lease['lease']} passes over bucket {bucket} in epoch {epoch} for the {len(passed)}th time"
+        passes[step.line.facts["after"]] = counted
 
 
 def i11_a_lost_state_begins_again_at_a_manifest(e: Evidence) -> Iterator[str]:
@@ -312,6 +336,7 @@ INVARIANTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     i8_a_request_has_one_effect_and_one_answer,
     i9_only_the_holder_renews_releases_and_commits,
     i10_pending_work_is_granted_soon_once_faults_end,
+    i10_no_bucket_is_passed_over_for_ever,
     i11_a_lost_state_begins_again_at_a_manifest,
     i14_no_version_holds_nan_or_infinity,
     i16_a_snapshot_holds_the_deltas_of_exactly_the_committed_leases,

@@ -194,6 +194,19 @@ def a_long_wait_for_work(lines: list[Line], objects: Objects) -> Doctored:
     return [replace(line, at=line.at + 60) if p >= place else line for p, line in enumerate(lines)], objects
 
 
+def a_bucket_that_is_passed_over(lines: list[Line], objects: Objects) -> Doctored:
+    """Nobody holds anything, and the bucket 0/1 is neither granted nor done."""
+    for place, line in enumerate(lines):
+        if line.event == "change":
+            granted = [
+                {**lease, "partitions": [], "buckets": [bucket for bucket in lease["buckets"] if bucket != [0, 1]]}
+                for lease in line.facts.get("granted", [])
+            ]
+            done = [mark for mark in line.facts.get("done", []) if mark[:2] != [0, 1]]
+            lines = edit(lines, place, granted=granted or None, done=done or None)
+    return lines, objects
+
+
 def a_state_that_begins_with_nothing(lines: list[Line], objects: Objects) -> Doctored:
     begins = [p for p, line in enumerate(lines) if line.event == "change" and not line.facts["before"]]
     return edit(lines, begins[-1], manifest=0, pointers=None, done=None), objects
@@ -235,7 +248,8 @@ def a_snapshot_without_a_delta(lines: list[Line], objects: Objects) -> Doctored:
         (a_request_with_two_effects, "i8"),
         (a_request_with_two_answers, "i8"),
         (a_renewal_by_a_stranger, "i9"),
-        (a_long_wait_for_work, "i10"),
+        (a_long_wait_for_work, "i10_pending_work_is_granted_soon_once_faults_end"),
+        (a_bucket_that_is_passed_over, "i10_no_bucket_is_passed_over_for_ever"),
         (a_state_that_begins_with_nothing, "i11"),
         (a_version_with_nan, "i14"),
         (a_snapshot_without_a_delta, "i16"),

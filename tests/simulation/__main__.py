@@ -10,9 +10,15 @@ from pathlib import Path
 
 from graphbed import logs
 from tests.simulation.coverage import empty_cells, table
-from tests.simulation.run import simulate
+from tests.simulation.run import History, simulate
 
 ROOT = Path(__file__).parents[2]
+ADDED_UP = (
+    *("steps", "commits", "succeeded", "void_leases", "skipped", "lifted"),
+    *("losses", "collected", "deletions"),
+)
+"""Counts of histories that are added up, and those of which the largest is told."""
+LARGEST = ("most_passes", "most_waited")
 
 
 def main() -> None:
@@ -25,7 +31,7 @@ def main() -> None:
     first, count = arguments.seeds
     cells: Counter[tuple[str, str]] = Counter()
     happened: Counter[str] = Counter()
-    steps, commits, succeeded, void, skipped, lifted, losses, deleted = 0, 0, 0, 0, 0, 0, 0, 0
+    histories: list[History] = []
     # Asked first: others may commit to the work tree meanwhile.
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True, cwd=ROOT).strip() if arguments.out else ""
     started = time.process_time()
@@ -37,41 +43,28 @@ def main() -> None:
             raise
         cells += history.cells
         happened += history.happened
-        steps += history.steps
-        commits += history.commits
-        succeeded += history.succeeded
-        void += history.void_leases
-        skipped += history.skipped
-        lifted += history.lifted
-        losses += history.losses
-        deleted += history.deleted
+        histories.append(history)
     seconds = round(time.process_time() - started)
     missing = [f"{request} with {fault}" for request, fault in empty_cells(cells)]
-    print(f"{count} seeds, {steps:,} steps, {seconds} s of a core")
-    print(f"{commits:,} commits, {succeeded:,} of them of successors, {void:,} leases void")
-    print(f"{losses:,} losses of the state, {deleted:,} objects collected")
-    print(f"{skipped:,} buckets skipped, {lifted:,} due again")
+    told = {
+        "seeds": [first, first + count - 1],
+        "cpu_seconds": seconds,
+        **{name: sum(getattr(history, name) for history in histories) for name in ADDED_UP},
+        **{name: max(getattr(history, name) for history in histories) for name in LARGEST},
+    }
+    print("\n".join(f"{name}: {value}" for name, value in told.items()))
     print(", ".join(f"{fault}: {times:,}" for fault, times in sorted(happened.items())))
     print(table(cells))
     if arguments.out is not None:
-        told = {
+        document = {
             "commit": commit,
             "command": f"python -m tests.simulation --seeds {first} {count} --steps {arguments.steps}",
-            "seeds": [first, first + count - 1],
-            "steps": steps,
-            "cpu_seconds": seconds,
-            "commits": commits,
-            "commits_of_successors": succeeded,
-            "leases_void": void,
-            "buckets_skipped": skipped,
-            "buckets_due_again": lifted,
-            "state_losses": losses,
-            "objects_collected": deleted,
+            **told,
             "happened": dict(sorted(happened.items())),
             "cells": {f"{request} | {fault}": times for (request, fault), times in sorted(cells.items())},
             "empty_cells": missing,
         }
-        arguments.out.write_text(json.dumps(told, indent=1) + "\n")
+        arguments.out.write_text(json.dumps(document, indent=1) + "\n")
     if missing and count > 1:
         sys.exit("not covered: " + ", ".join(missing))
 

@@ -1,193 +1,91 @@
 """The observer: sees every state that a job takes, and fails the run at the first one that breaks an invariant."""
 
-from collections import Counter
-
-from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
-from graphbed.storage.chain import named_objects
 from graphbed.storage.manifest import Manifest
 from graphbed.storage.objects import sha256_hex
+from graphbed.storage.tombstone import is_tombstone
 from services.lockserver.codec import decode
 from services.lockserver.plan import Plan
-from services.lockserver.records import Failures, Lease
 from services.lockserver.state import JobState, Status
+from tests.simulation.ledger import Ledger, require_snapshot, skips
 from tests.simulation.observed_chain import ObservedChain
+from tests.simulation.observed_changes import ObservedChanges
+from tests.simulation.observed_grants import ObservedGrants
+from tests.simulation.observed_objects import ObservedObjects
 from tests.simulation.stores import Objects
+from tests.simulation.world import World
+
+Leases = tuple[tuple[str, ...], frozenset[str]]
+"""Those that are committed, in order, and those that live."""
+_NONE: Leases = ((), frozenset())
+
+RECENT_SECONDS = 20.0
+"""A server may be overtaken for so long between reading a state and telling the parameter server of it."""
 
 
 class Observer:
     """Checks each change of a job's state against what every change must keep."""
 
-    def __init__(self, plan: Plan, objects: Objects) -> None:
+    def __init__(self, world: World, plan: Plan, objects: Objects, *, num_epochs: int) -> None:
+        self._world = world
         self._plan = plan
         self._objects = objects
         self._state: JobState | None = None
-        self._leases: set[str] = set()
-        self.chain = ObservedChain(plan.job, objects)
-        self.pinned: dict[str, frozenset[str]] = {}
-        """Name of each pin that was answered → the objects that its manifest needs."""
-        self.states = 0
-        self.deleted = 0
+        self._leases = _NONE
+        self._told: dict[Leases, float] = {}
+        """Leases of the states so far → when the job had such a one last."""
+        self.chain = ObservedChain(plan, objects, num_epochs=num_epochs)
+        self.changes = ObservedChanges(plan)
+        self.grants = ObservedGrants(world, plan)
+        self.objects = ObservedObjects(plan.job, self.chain)
         self.losses = 0
-        self.committed = 0
-        self.succeeded = 0
-        """Commits of leases that were granted before the one before them was committed."""
-        self.void = 0
-        """Leases that ended without a commit."""
-        self.skipped = 0
-        """Buckets that were given up in an epoch."""
-        self.handed_back: set[str] = set()
-        """Leases that their trainers hand back without a failure."""
-        self.lifted = 0
-        """Buckets that were made due again."""
+        self.deletions = 0
+        """How often the job was deleted."""
+
+    @property
+    def state(self) -> JobState | None:
+        """The job's state."""
+        return self._state
 
     def observe(self, job: str, fields: dict[str, str] | None) -> None:
         """A job has a new state; None: it was lost."""
         if fields is None:
-            self._state = None
-            self.losses += 1
+            self._become(None)
             return
-        new = decode(fields, job=job, address="simulated")
-        self.states += 1
-        self._leases_never_share_a_partition(new)
+        old, new = self._state, decode(fields, job=job, address="simulated")
+        begins = old is None or new.header.generation > old.header.generation
         self._pointers_name_what_is_there(new)
-        if self._state is None or new.header.generation > self._state.header.generation:
-            self._begins_as_its_manifest_tells(job, self._state, new)
-        else:
-            self._change_is_one_thing(self._state, new)
-            self._grants_and_renewals_are_in_order(self._state, new)
-        self._lease_ids_are_new(new)
+        self.grants.observe(None if begins else old, new)
+        if begins:
+            self._begins_as_its_manifest_tells(old, new)
+        elif old is not None:
+            self.changes.observe(old, new)
+        if old is None or _differs(old, new):
+            self._is_what_was_committed(new)
+            self._take_note(new)
         self._state = new
 
     def restarted(self, job: str, fields: dict[str, str]) -> None:
         """The state store has begun a new life with this state of the job, perhaps an older one."""
-        self._state = decode(fields, job=job, address="simulated")
-        self.losses += 1
+        self._become(decode(fields, job=job, address="simulated"))
 
-    def _begins_as_its_manifest_tells(self, job: str, old: JobState | None, new: JobState) -> None:
-        """A generation begins without leases, as its first manifest or with what was committed since."""
-        assert not new.leases, "a generation began with leases"
-        manifest = self.chain[new.header.manifest_sequence]
-        assert manifest.generation == new.header.generation
-        told = {pointer.partition: pointer.version.key for pointer in manifest.pointers}
-        begun = {partition: receipt.key for partition, receipt in new.pointers.items()}
-        done = {entry.bucket: entry.epochs for entry in manifest.progress if entry.epochs}
-        if (begun, new.done) != (told, done):
-            assert old is not None, "a state that was lost came back with other pointers than its manifest's"
-            assert (new.pointers, new.done) == (old.pointers, old.done)
-        else:
-            assert sorted(new.skipped.values(), key=lambda entry: entry.bucket) == list(manifest.skipped)
-        self.void += len(old.leases) if old else 0
-        self.losses += 1
-
-    def _leases_never_share_a_partition(self, state: JobState) -> None:
-        """But for a lease and its one successor, which are of one trainer."""
-        for lease in state.leases.values():
-            parent = state.leases.get(lease.parent)
-            assert parent is None or (parent.trainer == lease.trainer and parent.parent not in state.leases)
-        held = Counter(
-            start.partition
-            for lease in state.leases.values()
-            for start in lease.partitions
-            if lease.parent not in state.leases or not start.from_parent
-        )
-        assert max(held.values(), default=1) == 1, f"two leases hold {held.most_common(1)}"
-        parents = Counter(lease.parent for lease in state.leases.values() if lease.parent)
-        assert max(parents.values(), default=1) == 1, f"a lease has two successors: {parents.most_common(1)}"
-
-    def _pointers_name_what_is_there(self, state: JobState) -> None:
-        old = self._state.pointers if self._state else {}
-        for partition, receipt in state.pointers.items():
-            if old.get(partition) == receipt:
-                continue
-            data = self._objects.data.get(receipt.key)
-            assert data is not None, f"{partition} points to {receipt.key}, which is not there"
-            assert (len(data), sha256_hex(data)) == (receipt.size, receipt.sha256), receipt.key
-
-    def _change_is_one_thing(self, old: JobState, new: JobState) -> None:
-        """Pointers and done marks move together, for exactly the partitions and buckets of one lease that ended."""
-        moved = {p for p in new.pointers if old.pointers.get(p) != new.pointers[p]}
-        done = {b for b in {*old.done, *new.done} if old.done.get(b, 0) != new.done.get(b, 0)}
-        ended = old.leases.keys() - new.leases.keys()
-        assert old.pointers.keys() <= new.pointers.keys()
-        if not moved:
-            self.void += len(ended)
-            survivors = [lease.lease_id for lease in new.leases.values() if lease.parent in ended]
-            assert not survivors, f"{survivors} survive the lease that they succeed"
-            self._marks_without_a_commit_are_recorded(old, new, done)
-            return
-        assert len(ended) == 1, "pointers moved without the end of one lease"
-        lease = old.leases[next(iter(ended))]
-        assert lease.parent not in old.leases, f"{lease.lease_id} was committed before the lease that it succeeds"
-        for start in lease.partitions:
-            was = old.pointers.get(start.partition)
-            begun = start.version and start.version.key
-            if start.from_parent:
-                begun = layout.partition_version(self._plan.job, start.partition, lease.parent)
-            assert (was and was.key) == begun, f"{lease.lease_id} does not start from the current {start.partition}"
-        self.succeeded += bool(lease.parent)
-        assert moved == {start.partition for start in lease.partitions}
-        assert done == set(lease.buckets)
-        assert _skips(old) == _skips(new)
-        assert all(new.done[bucket] == lease.epoch + 1 == old.done.get(bucket, 0) + 1 for bucket in done)
-        for partition in moved:
-            assert new.pointers[partition].key == layout.partition_version(self._plan.job, partition, lease.lease_id)
-        self.committed += 1
-
-    def _grants_and_renewals_are_in_order(self, old: JobState, new: JobState) -> None:
-        """Only a job that runs grants leases, to no more trainers than it may have; each change counts at most one
-        renewal of a lease."""
-        if new.leases.keys() - old.leases.keys():
-            assert old.header.status is Status.RUNNING, f"a job that is {old.header.status} granted a lease"
-            at_work, most = new.trainers_at_work(), self._plan.rules.max_trainers
-            assert most is None or len(at_work) <= most, f"{sorted(at_work)} are more than {most} trainers"
-        for lease_id in old.beats.keys() & new.beats.keys():
-            assert new.beats[lease_id].renewals - old.beats[lease_id].renewals in (0, 1), "a renewal counts as others"
-
-    def _marks_without_a_commit_are_recorded(self, old: JobState, new: JobState, done: set[Bucket]) -> None:
-        """A mark goes on by one where a skipped epoch is recorded, and back by one where the record is taken back."""
-        before, after = _skips(old), _skips(new)
-        was, is_now = ({bucket: state.done.get(bucket, 0) for bucket in done} for state in (old, new))
-        assert {(bucket, was[bucket]) for bucket in done if is_now[bucket] > was[bucket]} == after - before
-        assert {(bucket, is_now[bucket]) for bucket in done if is_now[bucket] < was[bucket]} == before - after
-        ended = [old.leases[lease_id] for lease_id in old.leases.keys() - new.leases.keys()]
-        skipped = {bucket for bucket, _ in after - before}
-        assert all((bucket,) in {lease.buckets for lease in ended} for bucket in skipped), "skipped, but not alone"
-        for lease in ended:
-            if lease.lease_id in self.handed_back:
-                assert not _told_failures(old, new, lease), f"the hand-back of {lease.lease_id} counts as a failure"
-        self.skipped += len(after - before)
-        self.lifted += len(before - after)
-
-    def _lease_ids_are_new(self, new: JobState) -> None:
-        old = self._state.leases if self._state else {}
-        for lease_id in new.leases.keys() - old.keys():
-            assert lease_id not in self._leases, f"the lease id {lease_id} was used twice"
-            self._leases.add(lease_id)
-
-    def deleted_now(self, key: str) -> None:
-        """An object goes: nobody may need it."""
-        for name, needed in self.pinned.items():
-            assert key not in needed, f"{key} goes, which the pin {name} needs"
-        job = self._plan.job
-        if not key.startswith((layout.partitions(job), layout.parameters(job))):
-            return
-        self.deleted += 1
+    def removed(self, job: str) -> None:
+        """The state was removed for good: the job was deleted, and all that is left of it is its tombstone."""
+        status = self._state.header.status if self._state is not None else None
+        assert status is Status.DELETED, f"a job goes that is {status}"
         newest = self.chain.newest
-        assert newest is not None, f"{key} goes, and there is no manifest yet"
-        assert all(key != needed.key for needed in named_objects(newest)), (
-            f"{key} goes, which the newest manifest needs"
-        )
-        self.chain.require_grace(key)
-        if self._state is None or self._state.header.manifest_sequence < newest.sequence:
-            return  # nobody goes on from a state that is older than a manifest
-        assert all(key != receipt.key for receipt in self._state.pointers.values()), f"{key} goes, which is current"
-        for lease in self._state.leases.values():
-            assert lease.lease_id not in key, f"{key} goes, which a live lease has stored"
-            starts = [start.version.key for start in lease.partitions if start.version]
-            assert key not in starts, f"{key} goes, which a live lease starts from"
-        for delta in self._state.deltas.values():
-            assert key != delta.receipt.key, f"{key} goes, which the parameters need"
+        assert newest is not None and is_tombstone(newest), "a job goes without a tombstone"
+        for key in (layout.job_document(job), *self._objects.list(layout.manifests(job))):
+            left = key in self._objects.data and key != layout.manifest(job, newest.sequence)
+            assert not left, f"the job is gone, and {key} is there"
+        self.deletions += 1
+        self._become(None)
+
+    def require_recent(self, committed: tuple[str, ...], live: frozenset[str]) -> None:
+        """Fail unless the job had these committed and live leases a moment ago."""
+        when = self._world.now if self._leases == (committed, live) else self._told.get((committed, live))
+        assert when is not None, "the parameter server is told of leases which no state of the job had"
+        assert self._world.now - when < RECENT_SECONDS, f"the parameter server is told what was {when} s ago"
 
     def has_taken(self, manifest: Manifest) -> bool:
         """Whether no state of the manifest's generation goes on without it."""
@@ -204,23 +102,74 @@ class Observer:
         beat = self._state.beats.get(lease_id) if self._state is not None else None
         return self.losses, beat.renewals if beat else None
 
-    def held(self) -> dict[Partition, str]:
-        """Which trainer holds which partition now."""
-        leases = self._state.leases.values() if self._state else ()
-        return {start.partition: lease.trainer for lease in leases for start in lease.partitions}
+    def is_damaged(self, key: str) -> bool:
+        """Whether an object that was stored and not deleted is not what it was."""
+        return self._objects.was_stored(key) and not self._objects.is_intact(key)
+
+    def goes(self, key: str) -> None:
+        """An object is about to go."""
+        self.objects.goes(key, self._state)
+
+    def _become(self, state: JobState | None) -> None:
+        """The state store holds another state of the job, and nobody has changed it to that."""
+        self._state = state
+        self._take_note(state)
+        self.grants.forget(state)
+        self.losses += 1
+
+    def _take_note(self, state: JobState | None) -> None:
+        """Remember which leases are committed and which live."""
+        self._told[self._leases] = self._world.now
+        if state is None or (state.header.status is Status.DELETED and not state.deltas and state.header.base is None):
+            self._leases = _NONE
+        else:
+            self._leases = self._ledger(state).leases, frozenset(state.leases)
+
+    def _ledger(self, state: JobState) -> Ledger:
+        return self.chain.ledger(state.header.manifest_sequence).then(state.commits_in_order())
+
+    def _begins_as_its_manifest_tells(self, old: JobState | None, new: JobState) -> None:
+        """A generation begins without leases, as its first manifest or with what was committed since; with nothing that
+        is damaged."""
+        manifest = self.chain[new.header.manifest_sequence]
+        assert manifest.generation == new.header.generation
+        told = {pointer.partition: pointer.version.key for pointer in manifest.pointers}
+        begun = {partition: receipt.key for partition, receipt in new.pointers.items()}
+        done = {entry.bucket: entry.epochs for entry in manifest.progress if entry.epochs}
+        if (begun, new.done) != (told, done):
+            assert old is not None, "a state that was lost came back with other pointers than its manifest's"
+            assert (new.pointers, new.done) == (old.pointers, old.done)
+        else:
+            assert sorted(new.skipped.values(), key=lambda entry: entry.bucket) == list(manifest.skipped)
+        for receipt in new.receipts():
+            assert self._objects.is_intact(receipt.key), f"a generation began with {receipt.key}, which is damaged"
+        self.changes.void += len(old.leases) if old else 0
+        self.losses += 1
+
+    def _is_what_was_committed(self, state: JobState) -> None:
+        """Marks and parameters are what the commits of its manifests and those since make (I7, I16)."""
+        if state.header.status is Status.DELETED:
+            return
+        ledger = self._ledger(state)
+        ledger.require_marks(state.done, skips(state.skipped.values()))
+        base, deltas = state.header.base, [delta.lease_id for delta in state.deltas_in_order()]
+        require_snapshot(ledger, self._objects.stored, base.key if base else None, deltas)
+
+    def _pointers_name_what_is_there(self, state: JobState) -> None:
+        old = self._state.pointers if self._state else {}
+        for partition, receipt in state.pointers.items():
+            if old.get(partition) == receipt:
+                continue
+            data = self._objects.stored.get(receipt.key)
+            assert data is not None, f"{partition} points to {receipt.key}, which is not there"
+            assert (len(data), sha256_hex(data)) == (receipt.size, receipt.sha256), receipt.key
 
 
-def _skips(state: JobState) -> set[tuple[Bucket, int]]:
-    """Buckets that were given up, and in which epoch."""
-    return {(bucket, epoch) for bucket, skipped in state.skipped.items() for epoch in skipped.epochs}
-
-
-def _told_failures(old: JobState, new: JobState, lease: Lease) -> set[Bucket]:
-    """Buckets of a lease that ended whose failures are more now, though its trainer was not silent."""
-    nothing = Failures()
-    pairs = {bucket: (old.failures.get(bucket, nothing), new.failures.get(bucket, nothing)) for bucket in lease.buckets}
-    return {
-        bucket
-        for bucket, (before, after) in pairs.items()
-        if len(after.trainers) > len(before.trainers) and after.silent <= before.silent
-    }
+def _differs(old: JobState, new: JobState) -> bool:
+    """Whether more has changed than who is waiting, working or failing."""
+    fields = ("generation", "status", "manifest_sequence", "base", "next_commit")
+    return (
+        any(getattr(old.header, name) != getattr(new.header, name) for name in fields)
+        or any(getattr(old, name).keys() != getattr(new, name).keys() for name in ("leases", "deltas", "commits"))
+        or (old.done, old.skipped) != (new.done, new.skipped)
+    )

@@ -1,4 +1,4 @@
-"""The operator of the simulated world: pauses, resumes, revokes, forgives, collects; resumes when faults are over."""
+"""The operator of the simulated world: pauses, resumes, revokes, forgives, drains, collects; resumes in the end."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,6 +8,7 @@ from graphbed.errors import (
     JobUnknown,
     LeaseLost,
     ManifestForeign,
+    TrainerUnknown,
 )
 from services.lockserver.operations import Operations
 from services.lockserver.records import Lease
@@ -22,7 +23,10 @@ REVOCATIONS = 0.3
 FORGIVENESS = 0.1
 """Share of looks at which all quarantined buckets are made due again."""
 COLLECTIONS = 0.1
-_EXPECTED = (ManifestForeign, JobEnded, JobUnknown, LeaseLost)
+DRAINS = 0.15
+CHANGED_MINDS = 0.3
+"""Share of drains that are taken back at once."""
+_EXPECTED = (ManifestForeign, JobEnded, JobUnknown, LeaseLost, TrainerUnknown)
 
 
 class SimulatedOperator:
@@ -51,7 +55,11 @@ class SimulatedOperator:
             self._ask("revoke", lambda operations: operations.revoke(lease_id))
         if self._world.random.random() < FORGIVENESS:
             self._ask("unquarantine", lambda operations: operations.unquarantine(self._job, None))
-
+        if leases and self._world.random.random() < DRAINS:
+            trainer = self._world.random.choice(leases[-6:]).trainer
+            self._ask("drain", lambda operations: operations.drain(trainer, undo=False))
+            if self._world.random.random() < CHANGED_MINDS:
+                self._ask("undrain", lambda operations: operations.drain(trainer, undo=True))
         if self._world.random.random() < COLLECTIONS:
             self._ask("collect", lambda operations: operations.collect(self._job, dry_run=False))
         if self._world.random.random() < COLLECTIONS:

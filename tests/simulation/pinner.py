@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from graphbed.errors import CheckpointIncomplete, PinUnknown, StoreUnavailable
+from graphbed.errors import CheckpointIncomplete, ObjectMissing, PinUnknown, StoreUnavailable
 from graphbed.storage.manifest import manifest_sequences, read_manifest
 from graphbed.storage.objects import ObjectStore
 from graphbed.storage.pins import pin_manifest, unpin
@@ -47,22 +47,22 @@ class Pinner:
             pin_manifest(self._store, self._job, sequence, name, written_at=0.0)
         except StoreUnavailable:
             self._later(lambda: self._pin(sequence, name))
-        except CheckpointIncomplete:
+        except (CheckpointIncomplete, ObjectMissing):
             self._world.cells["pin", "refused"] += 1
             # It may have been visible before this try, and is taken back.
             self._unpin(name)
         else:
             self._world.cells["pin", "done"] += 1
             manifest, _ = read_manifest(self._objects, self._job, sequence)
-            self._observer.pinned[name] = Told.by(manifest).named
-            for key in self._observer.pinned[name]:
+            self._observer.objects.pinned[name] = Told.by(manifest).named
+            for key in self._observer.objects.pinned[name]:
                 assert key in self._objects.data, f"the pin {name} was answered, and {key} is not there"
             self._world.after(self._world.random.uniform(*HELD_SECONDS), lambda: self._unpin(name))
         finally:
             self._world.serving.pop()
 
     def _unpin(self, name: str) -> None:
-        self._observer.pinned.pop(name, None)
+        self._observer.objects.pinned.pop(name, None)
         try:
             unpin(self._store, self._job, name)
         except StoreUnavailable:

@@ -5,7 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from graphbed.errors import GraphbedError, LeaseLost, ParentUncommitted, StoreUnavailable
+from graphbed.errors import (
+    GraphbedError,
+    JobUnsettled,
+    LeaseLost,
+    ObjectMissing,
+    ParentUncommitted,
+    PushMissing,
+    ServerUnreachable,
+    StoreUnavailable,
+)
 from graphbed.graph.partition import Bucket, Partition
 from graphbed.storage import layout
 from graphbed.storage.objects import ObjectStore, sha256_hex
@@ -14,6 +23,9 @@ from services.lockserver.answers import Commitment, Granted
 from services.lockserver.coordinator import Coordinator
 from services.lockserver.plan import Plan
 from services.lockserver.records import Lease, Progress
+from tests.simulation.observer import Observer
+from tests.simulation.parameters import TrainerLink
+from tests.simulation.values import PARTLY, WHOLLY
 from tests.simulation.world import NO_FAULTS, World
 
 WORK_SECONDS = (0.5, 4.0)
@@ -27,6 +39,8 @@ SUCCEEDED = 0.7
 """Share of leases for which a successor is asked for while they are worked on."""
 HURRIED = 0.2
 """Share of successors that are trained at once, while their parents' commits are under way."""
+SHARED = 0.5
+"""Share of leases that tell the parameter server of what they add before it is all."""
 ASK_AGAIN_SECONDS = 1.5
 HASTY = 0.3
 """Share of successors whose trainer tries to commit them whatever became of their parents."""
@@ -60,6 +74,8 @@ class _Stage:
 
     lease: Lease
     lost: bool = False
+    spoilt: bool = False
+    """Whether a version that it starts from was damaged in the store."""
     trained: bool = False
     asking: bool = False
     """Whether a successor was asked for and the answer is not there."""
@@ -79,21 +95,19 @@ class Pipeline:
         world: World,
         life: Life,
         store: ObjectStore,
+        parameters: TrainerLink,
         plan: Plan,
+        observer: Observer,
         *,
-        lives: Callable[[str], bool],
-        signs: Callable[[str], object],
         poison: Bucket,
-        handed_back: set[str],
     ) -> None:
         self._world = world
         self._life = life
         self._store = store
+        self._parameters = parameters
         self._plan = plan
-        self._lives = lives
-        self._signs = signs
+        self._observer = observer
         self._poison = poison
-        self._handed_back = handed_back
 
     def work(self, lease: Lease) -> None:
         """Work on a lease that succeeds none."""
@@ -101,10 +115,10 @@ class Pipeline:
         self._train(stage)
 
     def _take(self, lease: Lease, parent: _Stage | None) -> _Stage:
-        for start in lease.partitions:
-            if start.version is not None and self._lives(lease.lease_id):
-                assert self._store_has(start.version), f"{start.version.key} is granted and not there"
         stage = _Stage(lease, parent=parent)
+        for start in lease.partitions:
+            if start.version is not None and self._observer.lives(lease.lease_id):
+                stage.spoilt |= not self._store_has(start.version)
 
         def beat() -> None:
             if stage.lost or stage.over:
@@ -121,9 +135,10 @@ class Pipeline:
 
     def _renew(self, coordinator: Coordinator, lease: Lease) -> None:
         """A renewal that is answered is counted, unless the state was lost in between."""
-        before = self._signs(lease.lease_id)
+        before = self._observer.signs(lease.lease_id)
         coordinator.renew(trainer=self._life.name, lease_id=lease.lease_id, progress=Progress())
-        assert self._signs(lease.lease_id) != before, f"a renewal of {lease.lease_id} was answered and not counted"
+        counted = self._observer.signs(lease.lease_id) != before
+        assert counted, f"a renewal of {lease.lease_id} was answered and not counted"
 
     def _lose(self, stage: _Stage) -> None:
         stage.lost = True
@@ -135,7 +150,25 @@ class Pipeline:
         seconds = 0.0 if hurried else self._world.random.uniform(*WORK_SECONDS)
         if self._world.random.random() < SUCCEEDED:
             self._life.later(self._world.random.uniform(0, seconds), lambda: self._ask(stage))
+        if self._world.random.random() < SHARED:
+            self._life.later(self._world.random.uniform(0, seconds), lambda: self._share(stage))
         self._life.later(seconds, lambda: self._end(stage))
+
+    def _share(self, stage: _Stage) -> None:
+        """Push what the lease has added so far; if that fails, what it pushes next tells it as well."""
+        if stage.lost or stage.trained:
+            return
+        try:
+            self._parameters.push(stage.lease.lease_id, PARTLY)
+        except LeaseLost:
+            self._must_be_void(stage)
+            self._lose(stage)
+        except (ServerUnreachable, StoreUnavailable, JobUnsettled):
+            pass
+
+    def _must_be_void(self, stage: _Stage) -> None:
+        lease_id = stage.lease.lease_id
+        assert not self._observer.lives(lease_id), f"the parameter server takes {lease_id} for void, and it lives"
 
     def _ask(self, stage: _Stage) -> None:
         if stage.lost or stage.trained:
@@ -165,6 +198,8 @@ class Pipeline:
             stage.go_on = lambda: self._end(stage)
         elif stage.lost:
             self._begin_anew(stage)
+        elif stage.spoilt:
+            self._release(stage, failure="damaged")
         elif poisoned and chance() < POISONOUS_DEATHS:
             self._life.die()
         elif poisoned or chance() < FAILED:
@@ -180,9 +215,14 @@ class Pipeline:
         lease = stage.lease
         try:
             receipts = [(start.partition, self._put(lease, start.partition)) for start in lease.partitions]
-            delta = self._put_delta(lease)
-        except StoreUnavailable:
+            self._parameters.push(lease.lease_id, WHOLLY)
+            delta = self._parameters.seal(lease.lease_id)
+        except (StoreUnavailable, ServerUnreachable, JobUnsettled, PushMissing):
             self._life.later(0.5, lambda: self._store_all(stage))
+            return
+        except LeaseLost:
+            self._must_be_void(stage)
+            self._fail(stage)
             return
         done = Commitment(lease_id=lease.lease_id, versions=receipts, parameters=delta, edges=1, loss=1.0)
         parent = stage.parent
@@ -199,7 +239,9 @@ class Pipeline:
                 self._life.later(0.5, lambda: self._commit(stage, done))
                 return
             stage.over = not isinstance(answer, GraphbedError)
-            stage.lost = not stage.over
+            if not stage.over:
+                self._fail(stage)
+                return
             if stage.successor is None:
                 self._begin_anew(stage)
             self._resume(stage)
@@ -208,9 +250,16 @@ class Pipeline:
             "commit", lambda c: c.commit(trainer=self._life.name, request_id=request_id, done=done), answered
         )
 
+    def _fail(self, stage: _Stage) -> None:
+        """The lease is void; a successor that is trained by now will be told so."""
+        stage.lost = True
+        if stage.successor is None:
+            self._begin_anew(stage)
+        self._resume(stage)
+
     def _release(self, stage: _Stage, failure: str = "") -> None:
         if not failure:
-            self._handed_back.add(stage.lease.lease_id)
+            self._observer.changes.handed_back.add(stage.lease.lease_id)
         request_id = next_request(self._life.name)
         self._life.call(
             "release",
@@ -243,16 +292,14 @@ class Pipeline:
             dimension=self._plan.dimension,
         )
 
-    def _put_delta(self, lease: Lease) -> Receipt | None:
-        if not self._plan.has_parameters:
-            return None
-        key = layout.parameter_delta(self._plan.job, lease.lease_id)
-        stored = self._store.put(key, lease.lease_id.encode())
-        return Receipt(key=key, size=stored.size, sha256=stored.sha256)
-
     def _store_has(self, version: Receipt) -> bool:
+        """Whether a version is there as it was stored; fails the run if that is no damage."""
         try:
             data = self._store.get(version.key)
         except StoreUnavailable:
             return True
-        return (len(data), sha256_hex(data)) == (version.size, version.sha256)
+        except ObjectMissing:
+            data = b""
+        whole = (len(data), sha256_hex(data)) == (version.size, version.sha256)
+        assert whole or self._observer.is_damaged(version.key), f"{version.key} is granted and not there"
+        return whole

@@ -5,10 +5,12 @@ from typing import Any
 
 from graphbed.clock import ManualClock
 from graphbed.errors import GraphbedError, ServerUnreachable
+from services.lockserver.answers import Waiting
 from services.lockserver.coordinator import Coordinator
 from services.lockserver.operations import Operations
+from tests.simulation.parameters import ParameterServer, ServerLink
 from tests.simulation.stores import FailingObjects, FailingStates, Objects, States
-from tests.simulation.world import Crashed, World
+from tests.simulation.world import NO_FAULTS, Crashed, World
 from tests.unit.lockserver.cluster import Cluster
 
 TICK_SECONDS = 0.5
@@ -33,24 +35,39 @@ class SimulatedServer:
         objects: Objects,
         states: States,
         *,
+        parameters: ParameterServer,
         depth: list[int],
-        compacted: dict[str, list[str]],
     ) -> None:
-        """`depth` and `compacted` (base object → the leases whose deltas it holds) belong to all servers together."""
+        """`depth` and `parameters` belong to all servers together."""
         self._world = world
         self.name = name
         self._objects = objects
         self._states = states
+        self._parameters = parameters
         self._depth = depth
-        self._compacted = compacted
         self._cluster: Cluster | None = None
         self._busy = False
         self._strict = world.random.random() < STRICT
         # Clocks of different machines do not run alike, and some are wrong.
         wrong = world.random.random() < WRONG_CLOCKS
-        self._pace = world.random.choice([0.5, 2.0]) if wrong else world.random.uniform(0.97, 1.03)
+        self._own_pace = world.random.choice([0.5, 2.0]) if wrong else world.random.uniform(0.97, 1.03)
         self._start()
         world.after(TICK_SECONDS, self._tick)
+
+    @property
+    def sees_store_away(self) -> bool:
+        """Whether it has noticed that the object store is away."""
+        return self._cluster is not None and self._cluster.outage.is_on()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it answers."""
+        return self._cluster is not None
+
+    @property
+    def _pace(self) -> float:
+        """Of its clock; once faults are over, no clock is wrong."""
+        return 1.0 if self._world.faults is NO_FAULTS else self._own_pace
 
     def handle(self, what: str, request: Callable[[Coordinator], Any]) -> Any:
         """The answer, a GraphbedError as a value, or ServerUnreachable if nobody answers."""
@@ -77,6 +94,7 @@ class SimulatedServer:
             "outage": cluster.outage.tick,
             "expire": cluster.expiry.tick,
             "manifest": cluster.manifests.tick,
+            "settle": cluster.settler.tick,
             "collect": cluster.collector.tick,
         }
         for name, tick in ticks.items():
@@ -89,9 +107,12 @@ class SimulatedServer:
         # them up in a process of many threads, and there is one thread here.
         self._busy = True
         self._world.serving.append(what)
+        self._world.servers_at_work.append(self)
         try:
             answer = work()
-            self._world.cells[what, "done"] += 1
+            self._world.cells[what, answer.reason.name if isinstance(answer, Waiting) else "done"] += 1
+            if self._world.store_is_away:
+                self._world.cells[what, "done while the store is away"] += 1
             return answer
         except GraphbedError as error:
             self._world.cells[what, type(error).__name__] += 1
@@ -100,6 +121,7 @@ class SimulatedServer:
             self._die()
             return ServerUnreachable(service="lockserver", address=self.name)
         finally:
+            self._world.servers_at_work.pop()
             self._world.serving.pop()
             self._busy = False
 
@@ -114,8 +136,8 @@ class SimulatedServer:
                 FailingObjects(self._world, self._objects, deadly=True, depth=self._depth),
                 state=FailingStates(self._world, self._states, depth=self._depth, strict=self._strict),
                 clock=ManualClock(self._world.random.uniform(0, 1e6)),
+                parameters=ServerLink(self._world, self._parameters, deadly=True, depth=self._depth),
             )
-            self._cluster.parameters.contents = self._compacted
         except (Crashed, GraphbedError):
             self._die()
         finally:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
-from graphbed.errors import ObjectExists, ObjectMissing, StateMoved, StoreUnavailable
+from graphbed.errors import GraphbedError, ObjectExists, ObjectMissing, StateMoved, StoreUnavailable
 from graphbed.storage.objects import StoredObject, sha256_hex
 from services.lockserver.changes import Change
 from services.lockserver.state_store import MemoryStateStore
@@ -36,8 +36,8 @@ class Objects:
         """Told every key that was created, and `deleted` every key just before it goes."""
         self.deleted: Callable[[str], None] = lambda _: None
         self.data: dict[str, bytes] = {}
-        self.written: list[str] = []
-        """Every key in the order of its first writing."""
+        self.stored: dict[str, bytes] = {}
+        """The same as it was written, whatever became of it since; what was deleted is gone here, too."""
 
     def create(self, key: str, data: bytes) -> StoredObject:
         if key in self.data:
@@ -47,9 +47,7 @@ class Objects:
         return stored
 
     def put(self, key: str, data: bytes | memoryview) -> StoredObject:
-        if key not in self.data:
-            self.written.append(key)
-        self.data[key] = bytes(data)
+        self.data[key] = self.stored[key] = bytes(data)
         return StoredObject(key=key, size=len(data), sha256=sha256_hex(data))
 
     def put_stream(self, key: str, chunks: Iterable[bytes], *, size: int, sha256: str) -> StoredObject:
@@ -82,6 +80,7 @@ class Objects:
         if key in self.data:
             self.deleted(key)
             del self.data[key]
+            self.stored.pop(key, None)
 
     def delete_many(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -90,16 +89,41 @@ class Objects:
     def abort_unfinished(self, *, older_than_seconds: float, prefix: str = "") -> int:
         return 0
 
+    def was_stored(self, key: str) -> bool:
+        """Whether an object was written and not deleted."""
+        return key in self.stored
 
-class _Failing:
-    """Calls of a store as one process makes them."""
+    def is_intact(self, key: str) -> bool:
+        """Whether an object is there as it was stored."""
+        return key in self.data and self.data[key] == self.stored[key]
 
-    def __init__(self, world: World, address: str, *, deadly: bool, depth: list[int] | None = None) -> None:
-        """`depth` counts, for all of the world, how many calls are being overtaken; None: these never are."""
+    def damage(self, key: str, left: bytes | None) -> None:
+        """Let an object rot to what is `left` of it; None: nothing."""
+        if left is None:
+            del self.data[key]
+        else:
+            self.data[key] = left
+
+
+class FailingCalls:
+    """Calls of a server as one process makes them."""
+
+    def __init__(
+        self,
+        world: World,
+        address: str,
+        *,
+        deadly: bool,
+        depth: list[int] | None = None,
+        refusal: Callable[[], GraphbedError] | None = None,
+    ) -> None:
+        """`depth` counts, for all of the world, how many calls are being overtaken; None: these never are. `refusal`
+        makes the error of a call that fails."""
         self._world = world
         self.address = address
         self._deadly = deadly
         self._depth = depth
+        self._refusal = refusal or (lambda: StoreUnavailable(address=address))
 
     def _let_others_go_first(self, events: int = 1) -> None:
         """Sometimes, let other events happen before a call: whoever makes it was stopped for a moment."""
@@ -114,12 +138,12 @@ class _Failing:
     def _call(self, name: str, work: Callable[[], A], *, changes: bool) -> A:
         kind = name if changes else "read"
         if self._happens(f"{kind}: fails before", self._world.faults.refused):
-            raise StoreUnavailable(address=self.address)
+            raise self._refusal()
         if self._deadly and self._happens(f"{kind}: crash before", self._world.faults.crash):
             raise Crashed
         result = work()
         if changes and self._happens(f"{kind}: fails after", self._world.faults.unanswered):
-            raise StoreUnavailable(address=self.address)
+            raise self._refusal()
         if self._deadly and changes and self._happens(f"{kind}: crash after", self._world.faults.crash):
             raise Crashed
         return result
@@ -132,13 +156,21 @@ class _Failing:
         return happens
 
 
-class FailingObjects(_Failing):
+class FailingObjects(FailingCalls):
     """The object store as one process reaches it."""
 
     def __init__(self, world: World, objects: Objects, *, deadly: bool, depth: list[int] | None = None) -> None:
         """`deadly`: the process may crash at a call."""
         super().__init__(world, objects.address, deadly=deadly, depth=depth)
         self._objects = objects
+
+    def _call(self, name: str, work: Callable[[], A], *, changes: bool) -> A:
+        if self._world.store_is_away:
+            # Some calls are refused at once, others hang first.
+            self._let_others_go_first(MANY_EVENTS)
+            self._world.note("store away")
+            raise self._refusal()
+        return super()._call(name, work, changes=changes)
 
     def create(self, key: str, data: bytes) -> StoredObject:
         self._let_others_go_first(MANY_EVENTS)
@@ -184,11 +216,17 @@ class FailingObjects(_Failing):
 class States(MemoryStateStore):
     """The state store itself; tells every state that a job takes to `observe(job, fields)`, and a loss as None."""
 
-    def __init__(self, observe: Callable[[str, dict[str, str] | None], None], restarted: Callable[..., None]) -> None:
-        """`restarted(job, fields)` is told what a job's state is after a restart."""
+    def __init__(
+        self,
+        observe: Callable[[str, dict[str, str] | None], None],
+        restarted: Callable[[str, dict[str, str]], None],
+        removed: Callable[[str], None],
+    ) -> None:
+        """`restarted(job, fields)` is told what a job's state is after a restart, `removed` that it goes for good."""
         super().__init__()
         self._observe = observe
         self._restarted = restarted
+        self._removed = removed
         self._life = 1
         self._past: deque[dict[str, tuple[str, dict[str, str]]]] = deque(maxlen=FORGOTTEN_CHANGES)
 
@@ -214,7 +252,12 @@ class States(MemoryStateStore):
         return applied
 
     def remove(self, job: str, expected_tag: str) -> bool:
-        raise AssertionError("nobody deletes a job here")
+        self._past.append(dict(self._jobs))
+        is_there = job in self._jobs
+        removed = super().remove(job, expected_tag)
+        if is_there and job not in self._jobs:
+            self._removed(job)
+        return removed
 
     def restart(self, *, forgotten: int) -> None:
         """Begin a new life with what was there so many changes ago; 0: with everything."""
@@ -232,7 +275,7 @@ class States(MemoryStateStore):
             self._observe(job, None)
 
 
-class FailingStates(_Failing):
+class FailingStates(FailingCalls):
     """The state store as one lock server reaches it; others may be faster between two of its calls."""
 
     def __init__(self, world: World, states: States, *, depth: list[int], strict: bool) -> None:
@@ -280,4 +323,5 @@ class FailingStates(_Failing):
         )
 
     def remove(self, job: str, expected_tag: str) -> bool:
-        return self._states.remove(job, expected_tag)
+        self._let_others_go_first()
+        return self._call("remove", lambda: self._states.remove(job, expected_tag), changes=True)

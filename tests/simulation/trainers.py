@@ -8,10 +8,13 @@ from grpc import StatusCode
 from graphbed.errors import GraphbedError
 from graphbed.graph.partition import Bucket
 from graphbed.storage.objects import ObjectStore
-from services.lockserver.answers import Granted
+from services.lockserver.answers import Granted, Waiting
 from services.lockserver.coordinator import Coordinator
 from services.lockserver.plan import Plan
 from services.lockserver.records import Lease
+from services.lockserver.scheduler import NoWork
+from tests.simulation.observer import Observer
+from tests.simulation.parameters import TrainerLink
 from tests.simulation.pipeline import Pipeline, next_request
 from tests.simulation.servers import SimulatedServer
 from tests.simulation.world import World
@@ -40,35 +43,35 @@ class SimulatedTrainer:
         name: str,
         servers: Sequence[SimulatedServer],
         store: ObjectStore,
+        parameters: TrainerLink,
         plan: Plan,
+        observer: Observer,
         *,
-        losses: Callable[[], int],
-        lives: Callable[[str], bool],
-        signs: Callable[[str], object],
         poison: Bucket,
-        handed_back: set[str],
     ) -> None:
-        """`losses` tells how often the state was lost so far, `lives` whether a lease lives, `signs` what changes with
-        each of its renewals. Under faults nobody can train `poison`. Leases that are handed back without a failure are
-        added to `handed_back`."""
+        """Under faults nobody can train `poison`."""
         self._world = world
         self.name = name
         self._servers = servers
-        self._pipeline = Pipeline(
-            world, self, store, plan, lives=lives, signs=signs, poison=poison, handed_back=handed_back
-        )
-        self._losses = losses
+        self._observer = observer
+        self._pipeline = Pipeline(world, self, store, parameters, plan, observer, poison=poison)
         self._life = 0
         self._asleep_until = 0.0
+        self._is_asking = False
         self.granted: dict[str, tuple[Lease, float, int]] = {}
         """Request id → the lease that it was first answered with, when, and how often the state had been lost then."""
         world.after(world.random.uniform(0, 1), self._begin)
 
+    @property
+    def is_waiting_for_work(self) -> bool:
+        """Whether it is awake and asks for its first lease."""
+        return self._is_asking and self._world.now >= self._asleep_until
+
     # A life: from start to crash. Whatever was planned in an earlier life happens no more.
 
-    def _begin(self) -> None:
+    def _begin(self, *, renamed: bool = False) -> None:
         self._life += 1
-        if self._world.random.random() < RENAMED:
+        if renamed or self._world.random.random() < RENAMED:
             self.name = f"{self.name.split('.')[0]}.{self._life}"
         self.acquire()
 
@@ -89,14 +92,16 @@ class SimulatedTrainer:
 
         self._world.after(seconds, happen)
 
-    def die(self) -> None:
+    def die(self, *, renamed: bool = False) -> None:
         self._life += 1
-        self._world.after(self._world.random.uniform(0, 5), self._begin)
+        self._is_asking = False
+        self._world.after(self._world.random.uniform(0, 5), lambda: self._begin(renamed=renamed))
 
     # Work.
 
     def acquire(self) -> None:
         request_id = next_request(self.name)
+        self._is_asking = True
 
         def acquire(coordinator: Coordinator) -> Any:
             answer = coordinator.acquire(trainer=self.name, request_id=request_id)
@@ -108,13 +113,17 @@ class SimulatedTrainer:
 
     def _require_same_grant(self, request_id: str, lease: Lease) -> None:
         """A request that is repeated soon gets its first answer, unless the state was lost in between."""
-        first, when, losses = self.granted.setdefault(request_id, (lease, self._world.now, self._losses()))
-        if self._world.now - when < ANSWERS_KEPT_SECONDS and losses == self._losses():
+        first, when, losses = self.granted.setdefault(request_id, (lease, self._world.now, self._observer.losses))
+        if self._world.now - when < ANSWERS_KEPT_SECONDS and losses == self._observer.losses:
             assert first == lease, f"the request {request_id} was answered with {first.lease_id} and {lease.lease_id}"
 
     def _acquired(self, answer: Any) -> None:
         if isinstance(answer, Granted):
+            self._is_asking = False
             self._pipeline.work(answer.lease)
+        elif isinstance(answer, Waiting) and answer.reason is NoWork.DRAINING:
+            # It ends; another comes in its place, and has a name of its own.
+            self.die(renamed=True)
         else:
             self.later(0.3 if not isinstance(answer, GraphbedError) else 1.0, self.acquire)
 

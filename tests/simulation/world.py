@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
 
 class Crashed(BaseException):
@@ -40,6 +41,12 @@ class Faults:
     """The state store begins a new life without its last changes, in any second."""
     restore: float = 0.01
     """An operator goes back to an older checkpoint, in any second."""
+    parameters_crash: float = 0.01
+    """The parameter server, in any second."""
+    store_stall: float = 0.01
+    """The object store is away for seconds, or hangs, in any second."""
+    damage: float = 0.05
+    """An object of the newest manifest rots, in any second of a history in which objects do."""
 
 
 NO_FAULTS = Faults(**dict.fromkeys(Faults.__slots__, 0.0))
@@ -50,6 +57,15 @@ class _Event:
     at: float
     number: int
     what: Callable[[], None] = field(compare=False)
+
+
+class Server(Protocol):
+    """A lock server, as far as others look at it."""
+
+    name: str
+
+    @property
+    def sees_store_away(self) -> bool: ...
 
 
 class World:
@@ -66,6 +82,9 @@ class World:
         """(request being served, fault) → how often."""
         self.serving: list[str] = []
         """The requests being served, the innermost last."""
+        self.servers_at_work: list[Server] = []
+        """Those that serve them, likewise."""
+        self.store_is_away = False
         self._events: list[_Event] = []
         self._numbers = itertools.count()
 

@@ -28,7 +28,7 @@ from services.lockserver.metrics import LockServerMetrics
 from services.lockserver.observer import Observer
 from services.lockserver.operations import Operations
 from services.lockserver.outage import Outage
-from services.lockserver.settling import Settler
+from services.lockserver.settling import Parameters, Settler
 from services.lockserver.state_store import MemoryStateStore, StateStore
 from tests.unit.lockserver.examples import SHA256, delta_receipt, make_config, receipts
 
@@ -97,12 +97,15 @@ class Cluster:
         state: StateStore | None = None,
         clock: ManualClock | None = None,
         only_job: str | None = None,
+        parameters: Parameters | None = None,
     ) -> None:
+        """`parameters` takes the place of the bookkeeping ones."""
         self.store = store
         self.state = state if state is not None else MemoryStateStore()
         self.clock = clock or ManualClock()
         self.registry = CollectorRegistry()
         self.parameters = BookkeepingParameters(store=store)
+        used = parameters or self.parameters
         metrics = LockServerMetrics(self.registry)
         self.jobs = JobTable(
             store=store, state=self.state, clock=self.clock, random_hex=next_hex, metrics=metrics, server="test"
@@ -110,12 +113,12 @@ class Cluster:
         self.manifests = ManifestWriter(
             jobs=self.jobs,
             store=store,
-            parameters=self.parameters,
+            parameters=used,
             clock=self.clock,
             random_hex=next_hex,
             metrics=metrics,
         )
-        self.settler = Settler(jobs=self.jobs, parameters=self.parameters, clock=self.clock, metrics=metrics)
+        self.settler = Settler(jobs=self.jobs, parameters=used, clock=self.clock, metrics=metrics)
         self.outage = Outage(store, self.clock)
         self.coordinator = Coordinator(
             jobs=self.jobs,
@@ -137,7 +140,7 @@ class Cluster:
                 manifests=self.manifests,
                 collector=self.collector,
                 store=store,
-                parameters=self.parameters,
+                parameters=used,
             ),
         )
         self.expiry = Expiry(jobs=self.jobs, clock=self.clock, metrics=metrics)
