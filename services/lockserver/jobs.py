@@ -107,8 +107,10 @@ class JobTable:
         Raises ConfigDiffers, CheckpointsGone, JobDeleted; then nothing was written.
         """
         job = context.config.job
+        with self._guard:
+            submission = self._submissions[job]
         # The object store outside of the job's lock: while it does not answer, leases are renewed all the same.
-        with self._submissions[job]:
+        with submission:
             # The state first: where there is one, its job.yaml was there before it.
             header = self._states.header(job)
             created = write_document(self._store, context, header=header, state=self._states.address)

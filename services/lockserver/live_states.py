@@ -7,7 +7,16 @@ from typing import NoReturn
 
 from graphbed import logs
 from graphbed.clock import Clock
-from graphbed.errors import GenerationContended, JobDeleted, JobUnknown, StateContended, StateMoved
+from graphbed.config.load import parse_job
+from graphbed.errors import (
+    ConfigDiffers,
+    GenerationContended,
+    JobDeleted,
+    JobUnknown,
+    ObjectMissing,
+    StateContended,
+    StateMoved,
+)
 from graphbed.storage import layout
 from graphbed.storage.generation import newest_generation
 from graphbed.storage.manifest import Manifest, manifest_sequences
@@ -105,14 +114,14 @@ class LiveStates:
         """The state as it is now, of the newest generation and of the state store that is reached.
 
         Begins a generation where it is missing, or is not. Raises JobUnknown if the job was deleted meanwhile,
-        GenerationOld, GenerationContended, and what Takeover.begin raises.
+        ConfigDiffers if its name is another's, GenerationOld, GenerationContended, and what Takeover.begin raises.
         """
         job = context.config.job
         for _ in range(ATTEMPTS):
             remembered = self.remembered(job)
             held = self._read(context)
             if held is None:
-                self._require_document(job)
+                self._require_document(context)
             elif self._is_good(job, held.state.header):
                 return held
             self._takeover.begin(
@@ -175,11 +184,20 @@ class LiveStates:
             sequence=sequence,
         )
 
-    def _require_document(self, job: str) -> None:
-        """Raise JobUnknown if a job without a state was deleted: its document goes before its state does."""
-        if not self._store.exists(layout.job_document(job)):
+    def _require_document(self, context: JobContext) -> None:
+        """Raise JobUnknown if a job without a state was deleted: its document goes before its state does.
+
+        Raises ConfigDiffers if another job is being submitted under its name, whose document comes before its state.
+        """
+        job = context.config.job
+        key = layout.job_document(job)
+        try:
+            text = self._store.get(key).decode()
+        except ObjectMissing:
             self._held.pop(job, None)
-            raise JobUnknown(job=job)
+            raise JobUnknown(job=job) from None
+        if parse_job(text, source=key).digest() != context.config.digest():
+            raise ConfigDiffers(job=job, keys="another job was submitted under its name")
 
     def _is_good(self, job: str, header: Header) -> bool:
         own = self._takeover.unfinished(job)

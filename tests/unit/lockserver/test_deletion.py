@@ -26,6 +26,7 @@ from graphbed.storage.directory import DirectoryStore
 from graphbed.storage.evaluation_file import EvaluationRecord, write_evaluation
 from graphbed.storage.fsck import check_job
 from graphbed.storage.manifest import manifest_sequences, read_manifest, require_newest
+from graphbed.storage.objects import StoredObject
 from graphbed.storage.pins import pin_manifest, unpin
 from graphbed.storage.reading import newest_pinned
 from graphbed.storage.tombstone import tombstone
@@ -305,6 +306,29 @@ def test_the_name_can_be_used_again_for_another_job_at_every_server(store: Faili
         cluster.manifests.write(JOB)
         cluster.collector.tick()
     assert check_job(store, JOB, deep=False, condemned=frozenset(condemned_sequences(store, JOB))).damages == []
+
+
+def test_a_server_that_remembers_the_deleted_job_begins_no_state_of_it_beside_the_new_ones_document(tmp_path: Path):
+    class SlowStore(DirectoryStore):
+        """Between the document of a new job and its state, `meanwhile` happens."""
+
+        meanwhile: Callable[[], None] | None = None
+
+        def create(self, key: str, data: bytes) -> StoredObject:
+            stored = super().create(key, data)
+            if key == layout.job_document(JOB) and self.meanwhile is not None:
+                meanwhile, self.meanwhile = self.meanwhile, None
+                meanwhile()
+            return stored
+
+    store = SlowStore(tmp_path)
+    cluster = trained(store)
+    other = Cluster(DirectoryStore(tmp_path), state=cluster.state)
+    delete(cluster)
+    store.meanwhile = other.manifests.tick
+    config = cluster.submit(square_schema(4), relations=WITH_OPERATOR, dimension=8)
+    for server in (cluster, other):
+        assert server.jobs.current(JOB).header.config_sha256 == config.digest()
 
 
 def test_a_new_job_of_the_name_survives_the_loss_of_its_state(store: FailingStore, cluster: Cluster):
