@@ -9,6 +9,8 @@ from services.lockserver.plan import Plan, count_groups
 
 FACTOR = 4
 """Passes that are allowed in any case, for each partition."""
+EPOCHS = 3
+"""Whose leases may come before a bucket: its own, the one before, and the one after."""
 
 B = TypeVar("B")
 P = TypeVar("P")
@@ -17,17 +19,14 @@ P = TypeVar("P")
 def most_passes(plan: Plan) -> int:
     """How often a bucket may be passed over in one epoch while it is free.
 
-    The scheduler looks at input and output first, so nearly all of an epoch may come before a bucket; and partitions
-    that share nothing with its own may be one epoch further, but not two: what has something due in an earlier epoch
-    waits. So a bucket is passed over by all leases of one epoch and those of the next that do without its groups, at
-    most; where that is little, 4 P.
+    The scheduler looks at input and output first, so nearly all of an epoch may come before a bucket, and before that
+    what is left of the epoch before; and partitions that share nothing with its own may be one epoch further, but not
+    two, because what has something due in an earlier epoch waits. So there are at most as many grants as three epochs
+    have leases; where that is little, 4 P.
     """
     lhs, rhs = (count_groups(side.partitions, plan.num_groups) for side in (plan.lhs, plan.rhs))
-    if plan.shared_sides:
-        leases, others = lhs * (lhs - 1) // 2, (lhs - 2) * (lhs - 3) // 2
-    else:
-        leases, others = lhs * rhs, (lhs - 1) * (rhs - 1)
-    return max(FACTOR * max(plan.lhs.partitions, plan.rhs.partitions), leases + others)
+    leases = max(lhs * (lhs - 1) // 2, 1) if plan.shared_sides else lhs * rhs
+    return max(FACTOR * max(plan.lhs.partitions, plan.rhs.partitions), EPOCHS * leases)
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,12 +195,18 @@ def a_long_wait_for_work(lines: list[Line], objects: Objects) -> Doctored:
 
 
 def a_bucket_that_is_passed_over(lines: list[Line], objects: Objects) -> Doctored:
-    """Nobody holds anything, and the bucket 0/1 is neither granted nor done."""
+    """Each grant is three, which hold nothing; the bucket 0/1 is neither granted nor done."""
     for place, line in enumerate(lines):
         if line.event == "change":
             granted = [
-                {**lease, "partitions": [], "buckets": [bucket for bucket in lease["buckets"] if bucket != [0, 1]]}
+                {
+                    **lease,
+                    "lease": f"{lease['lease']}{letter}",
+                    "partitions": [],
+                    "buckets": [bucket for bucket in lease["buckets"] if bucket != [0, 1]],
+                }
                 for lease in line.facts.get("granted", [])
+                for letter in ("", "a", "b")
             ]
             done = [mark for mark in line.facts.get("done", []) if mark[:2] != [0, 1]]
             lines = edit(lines, place, granted=granted or None, done=done or None)

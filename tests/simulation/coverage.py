@@ -25,8 +25,8 @@ PUT_FAULTS = ("put: fails before", "put: fails after", "put: crash before", "put
 
 STALLED = (
     *(("acquire", "STORE_AWAY"), ("succeed", "STORE_AWAY")),
-    *((what, "done while the store is away") for what in ("renew", "commit", "release", "expire")),
-    *((what, "store away") for what in ("manifest", "collect", "restore", "start", "delete", "seal", "settle")),
+    *((what, "done while the store is away") for what in ("renew", "expire")),
+    *((what, "store away") for what in ("manifest", "collect", "restore", "start", "delete", "settle")),
 )
 """What must have met an object store that is away, or hangs."""
 

@@ -25,7 +25,7 @@ from tests.simulation.servers import SimulatedServer
 from tests.simulation.trainers import is_to_be_repeated
 from tests.simulation.world import NO_FAULTS, World
 
-PATIENCE_SECONDS = (2.0, 12.0)
+PATIENCE_SECONDS = (5.0, 15.0)
 """How long a job is left alone before it is cancelled."""
 RETRY_SECONDS = 0.5
 MOST_REFUSALS = 10

@@ -21,7 +21,7 @@ from tests.simulation.world import Crashed, World
 
 A = TypeVar("A")
 
-DOWN_SECONDS = (0.1, 4.0)
+DOWN_SECONDS = (0.05, 1.0)
 MAX_BYTES = 1 << 20
 
 
@@ -107,10 +107,10 @@ class ParameterServer:
     ) -> None:
         """The sums are what is committed, what lives, and what was pushed since the caller looked: nothing void."""
         if not self._settled:
-            # What was sealed before the restart and may be committed at any moment.
+            # What was sealed before the restart and may be committed at any moment; it was taken in before this round.
             for lease_id in set(live).difference(committed, self._pushed):
                 if layout.parameter_delta(self._job, lease_id) in self._objects.data:
-                    self._pushed[lease_id] = _Pushed(WHOLLY, self._rounds.issued)
+                    self._pushed[lease_id] = _Pushed(WHOLLY, self._rounds.issued - 1)
         self._settled = True
         since = seen.number if seen else 0
         self._pushed = {

@@ -16,7 +16,7 @@ from tests.unit.lockserver.cluster import Cluster
 TICK_SECONDS = 0.5
 STRICT = 0.5
 """Share of the servers that notice at every call that the state store began a new life; the others at their ticks."""
-DOWN_SECONDS = (0.1, 4.0)
+DOWN_SECONDS = (0.05, 1.0)
 """How long a dead server stays away, from and to."""
 
 WRONG_CLOCKS = 0.25

@@ -95,7 +95,7 @@ class SimulatedTrainer:
     def die(self, *, renamed: bool = False) -> None:
         self._life += 1
         self._is_asking = False
-        self._world.after(self._world.random.uniform(0, 5), lambda: self._begin(renamed=renamed))
+        self._world.after(self._world.random.uniform(0, 2), lambda: self._begin(renamed=renamed))
 
     # Work.
 

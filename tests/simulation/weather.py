@@ -4,7 +4,7 @@ from tests.simulation.stores import FORGOTTEN_CHANGES, States
 from tests.simulation.world import World
 
 PERIOD_SECONDS = 1.0
-AWAY_SECONDS = (1.0, 12.0)
+AWAY_SECONDS = (1.0, 8.0)
 
 
 class Weather:

@@ -43,7 +43,7 @@ class Faults:
     """An operator goes back to an older checkpoint, in any second."""
     parameters_crash: float = 0.01
     """The parameter server, in any second."""
-    store_stall: float = 0.01
+    store_stall: float = 0.02
     """The object store is away for seconds, or hangs, in any second."""
     damage: float = 0.05
     """An object of the newest manifest rots, in any second of a history in which objects do."""
