@@ -31,7 +31,7 @@ VARIANTS: dict[str, dict[str, object]] = {
 }
 """The job in two variants: as the examples have it, and with identity operators, Adagrad by row and η = 0.2."""
 SETTINGS = [
-    *(("random", 1, 1, 1), ("random", 4, 4, 1), ("random", 8, 4, 1), ("random", 16, 8, 1)),
+    *(("random", 1, 1, 1), ("random", 4, 4, 1), ("random", 8, 4, 1), ("random", 16, 8, 1), ("random", 16, 4, 1)),
     *(("identity", 1, 1, 1), ("identity", 4, 4, 1), ("identity", 8, 4, 1), ("identity", 8, 8, 1)),
     *(("identity", 8, 8, 2), ("identity", 8, 8, 4), ("identity", 4, 4, 2)),
 ]
