@@ -12,6 +12,6 @@ def single_threaded_blas() -> threadpool_limits:
     Kernels run in threads of their own, one a core; a pool inside each product would make them wait for one another.
     The result is a context manager that restores the old limits at its end; a process that only trains ignores it.
     """
-    import scipy.linalg.cython_blas  # noqa: F401  (the library that the kernels call must be loaded to be limited)
+    import graphbed.model.cpu.blas  # noqa: F401  (the library that the kernels call must be loaded to be limited)
 
     return threadpool_limits(limits=1)

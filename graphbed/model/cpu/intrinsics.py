@@ -15,7 +15,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
-from numba.np.linalg import ensure_blas
+
+from graphbed.model.cpu.blas import COLUMN_MAJOR, NOT_TURNED, SGEMM, TURNED
 
 
 def power_of_two(biased: np.int32) -> np.float32:
@@ -132,36 +133,35 @@ def _sgemm(
     c: Any,
     c_stride: Any,
 ) -> tuple[Any, Callable[..., Any]]:
-    """BLAS's sgemm in Fortran order through Numba's own entry point, which the kernel cache can relocate."""
+    """BLAS's sgemm in column-major order, called by a name, which the kernel cache can relocate."""
     signature = types.void(
         transpose_a, transpose_b, rows, columns, inner, a, a_stride, b, b_stride, types.float32, c, c_stride
     )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        ensure_blas()
-        integer, character, pointer = context.get_value_type(types.intp), ir.IntType(8), ir.IntType(8).as_pointer()
+        integer, number, pointer = ir.IntType(32), ir.FloatType(), ir.IntType(8).as_pointer()
         function_type = ir.FunctionType(
-            ir.IntType(32),
-            # kind, transpositions; m, n, k; alpha, a, lda, b, ldb, beta, c, ldc
-            [*[character] * 3, *[integer] * 3, pointer, pointer, integer, pointer, integer, pointer, pointer, integer],
+            ir.VoidType(),
+            # order, transpositions; m, n, k; alpha, a, lda, b, ldb, beta, c, ldc
+            [*[integer] * 3, *[integer] * 3, number, pointer, integer, pointer, integer, number, pointer, integer],
         )
-        function = cgutils.get_or_insert_function(builder.module, function_type, "numba_xxgemm")
+        function = cgutils.get_or_insert_function(builder.module, function_type, SGEMM)
 
         def data(index: int) -> Any:
             array = context.make_array(signature.args[index])(context, builder, arguments[index])
             return builder.bitcast(array.data, pointer)
 
-        def number(value: Any) -> Any:
-            return builder.bitcast(cgutils.alloca_once_value(builder, value), pointer)
+        def whole(index: int) -> Any:
+            return builder.trunc(arguments[index], integer)
 
-        def flag(index: int) -> Any:
-            yes, no = ir.Constant(character, ord("t")), ir.Constant(character, ord("n"))
+        def turned(index: int) -> Any:
+            yes, no = ir.Constant(integer, TURNED), ir.Constant(integer, NOT_TURNED)
             return builder.select(cgutils.is_true(builder, arguments[index]), yes, no)
 
-        one = ir.Constant(ir.FloatType(), 1.0)
-        kind, alpha, beta_address = ir.Constant(character, ord("s")), number(one), number(arguments[9])
-        matrices = [alpha, data(5), arguments[6], data(7), arguments[8], beta_address, data(10), arguments[11]]
-        builder.call(function, [kind, flag(0), flag(1), *arguments[2:5], *matrices])
+        shape = [whole(2), whole(3), whole(4)]
+        matrices = [data(5), whole(6), data(7), whole(8), arguments[9], data(10), whole(11)]
+        order, one = ir.Constant(integer, COLUMN_MAJOR), ir.Constant(number, 1.0)
+        builder.call(function, [order, turned(0), turned(1), *shape, one, *matrices])
         return context.get_dummy_value()
 
     return signature, generate
