@@ -21,6 +21,10 @@ LONG_RUNNING = (
 )  # fmt: skip
 
 
+UP_SECONDS = 180.0
+"""A health check that a busy machine answers late makes Compose give up at once; its user asks again."""
+
+
 class Cluster:
     """One project of Compose, of its own name and on ports of its own; `environ` is what Compose is told."""
 
@@ -42,7 +46,15 @@ class Cluster:
 
     def up(self, *, trainers: int) -> None:
         """Start what is not running, with so many trainers; what runs already stays as it is."""
-        self.compose("up", "--detach", "--no-build", "--no-recreate", "--scale", f"trainer={trainers}")
+        began = time.monotonic()
+        while True:
+            try:
+                self.compose("up", "--detach", "--no-build", "--no-recreate", "--scale", f"trainer={trainers}")
+                return
+            except AssertionError:
+                if time.monotonic() - began > UP_SECONDS:
+                    raise
+                time.sleep(5.0)
 
     def down(self, *, volumes: bool) -> None:
         self.compose("down", *(["--volumes"] if volumes else []))

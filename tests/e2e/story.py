@@ -97,7 +97,8 @@ class Story:
     def _scale(self, trainers: int) -> None:
         """Compose adds or removes trainers; those that stay all get leases, those that go end by themselves."""
         since = time.time()
-        self._give_trainers(CORES)  # to end in time takes some
+        if trainers < len(self.cluster.containers("trainer")):
+            self._give_trainers(CORES)  # to end in time takes some
         self.cluster.up(trainers=trainers)
         self._wait_until_healthy()
         self._pace()
