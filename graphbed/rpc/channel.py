@@ -4,9 +4,9 @@ import json
 
 import grpc
 
+from graphbed.rpc.addresses import split_address
 from graphbed.rpc.call_metrics import ClientCalls, ClientCallsInterceptor
 from graphbed.rpc.limits import Options, common_options
-from graphbed.rpc.server import split_address
 
 _SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 

@@ -1,16 +1,16 @@
 """Ask a server whether it serves: `python -m graphbed.rpc.healthcheck HOST:PORT [SERVICE]` exits 0 if it does.
 
-Containers run it every few seconds, so it imports little: logging alone would double what it costs.
+Containers run it every few seconds: keep what it imports small.
 """
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from graphbed.errors import GraphbedError, ServerUnreachable
+from graphbed.errors import GraphbedError
+from graphbed.rpc.call import call
 from graphbed.rpc.channel import open_channel
 
 
@@ -19,10 +19,7 @@ def is_serving(address: str, service: str = "", *, seconds: float = 5.0) -> bool
     with open_channel(address) as channel:
         request = health_pb2.HealthCheckRequest(service=service)
         stub: Any = health_pb2_grpc.HealthStub(channel)
-        try:
-            reply = stub.Check(request, timeout=seconds)
-        except grpc.RpcError as error:
-            raise ServerUnreachable(service=service or "server", address=address) from error
+        reply = call(stub.Check, request, seconds=seconds, service=service or "server", address=address)
     return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
 

@@ -11,12 +11,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry, start_http_server
 
 from graphbed.errors import InputError
+from graphbed.rpc.addresses import join_address, split_address
 from graphbed.rpc.build_info import publish_build_info
 from graphbed.rpc.call_facts import FactsInterceptor
 from graphbed.rpc.call_metrics import ServerCalls
 from graphbed.rpc.interceptors import ErrorInterceptor, MetricsInterceptor
 from graphbed.rpc.limits import server_options
-from graphbed.rpc.protocol import ProtocolInterceptor
+from graphbed.rpc.protocol_check import ProtocolInterceptor
 
 
 class RunningServer:
@@ -137,16 +138,3 @@ def _require_bindable(listen: str, host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise InputError(what=f"cannot listen on {listen}: {error.strerror or error}") from error
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of `host:port`; an IPv6 host is written in brackets. Raises InputError."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise InputError(what=f"{address!r} is not an address; write host:port")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def join_address(host: str, port: int) -> str:
-    """`host:port`, with brackets around an IPv6 host."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry
 
 from graphbed.errors import GraphbedError, InputError, LeaseLost, ProtocolDiffers, ServerUnreachable
 from graphbed.rpc import healthcheck
+from graphbed.rpc.addresses import join_address, split_address
 from graphbed.rpc.call import call
 from graphbed.rpc.healthcheck import is_serving
-from graphbed.rpc.server import join_address, split_address, start_server
+from graphbed.rpc.server import start_server
 from graphbed.v1 import paramserver_pb2 as pb
 from tests.unit.rpc.service import SERVICE_NAME, Service, serving
 
