@@ -65,9 +65,7 @@ class MatrixProducts:
 
     def measured(self, seconds: float) -> Rate:
         """Floating-point operations."""
-        self._stop.clear()
-        works = [partial(self._multiply, place) for place in range(len(self._matrices))]
-        return work_for(seconds, works, self._stop.set)
+        return _rate(seconds, self._multiply, len(self._matrices), self._stop)
 
     def _multiply(self, place: int) -> int:
         products = 0
@@ -88,7 +86,7 @@ class CpuFloors:
         self._copies = [np.empty(shape, np.float32) for _ in range(threads)]
         self._zeros = [np.zeros(shape, np.float32) for _ in range(threads)]
         self._table = workload.lhs.embeddings
-        self._stop = np.zeros(1, np.uint8)
+        self._stop = threading.Event()
         for seconds in (0.0, 0.0):  # compiles both
             self.gathered(seconds)
             self.scattered(seconds)
@@ -107,19 +105,20 @@ class CpuFloors:
 
     def _move(self, move: Move, place: int, buffer: NDArray[np.float32]) -> int:
         rows, moved = self._rows[place], 0
-        while not self._stop[0]:
+        while not self._stop.is_set():
             first = moved % (len(rows) - SOME_ROWS + 1)
             move(self._table, rows[first : first + SOME_ROWS], buffer)
             moved += SOME_ROWS
         return moved
 
     def _measure(self, seconds: float, work: Callable[[int], int]) -> Rate:
-        self._stop[0] = 0
+        return _rate(seconds, work, len(self._rows), self._stop)
 
-        def stop() -> None:
-            self._stop[0] = 1
 
-        return work_for(seconds, [partial(work, place) for place in range(len(self._rows))], stop)
+def _rate(seconds: float, work: Callable[[int], int], threads: int, stop: threading.Event) -> Rate:
+    """What `work` gets done on so many threads, each at its place, until `stop` is set."""
+    stop.clear()
+    return work_for(seconds, [partial(work, place) for place in range(threads)], stop.set)
 
 
 def touched_rows(workload: Workload, count: int, *, seed: int) -> NDArray[np.int64]:
