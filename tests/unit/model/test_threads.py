@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 SCRIPT = """
+import numpy, torch
 from graphbed.model.threads import single_threaded_blas
 with single_threaded_blas():
     from threadpoolctl import threadpool_info
