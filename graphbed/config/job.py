@@ -208,6 +208,9 @@ class JobConfig(Section):
     """Negatives drawn uniformly from everything of the type that the lease holds; shared by the edges of a chunk."""
     degree_weighted_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of `num_uniform_negs` that is drawn by degree instead: the entities of random edges of the lease."""
+    other_side_negs: bool = False
+    """The entities of a chunk's other side are negatives, too, in place of as many uniform ones, where both sides are of
+    one type: so every query meets its own entity. Needs as many uniform negatives as a chunk has edges."""
     filter_negatives: FilterNegatives = FilterNegatives.NONE
     """Whether a candidate that makes another known training edge is left out: none, chunk (edges of the same chunk), or
     bucket (edges of the same lease)."""
@@ -292,6 +295,12 @@ class JobConfig(Section):
             raise ValueError(
                 f"batch_size: {self.batch_size} is not a multiple of {chunk}, the edges of a chunk "
                 f"({'num_batch_negs' if self.num_batch_negs else 'num_uniform_negs'})"
+            )
+        uniform = self.num_uniform_negs - round(self.degree_weighted_fraction * self.num_uniform_negs)
+        if self.other_side_negs and uniform < chunk:
+            raise ValueError(
+                f"other_side_negs: they take the place of {chunk} uniform negatives, the edges of a chunk, and "
+                f"num_uniform_negs and degree_weighted_fraction leave {uniform}"
             )
 
     def _columns_name_relations(self) -> None:

@@ -80,6 +80,9 @@ def _require_table(name: str, table: Table, optimizer: Optimizer, dimension: int
 def _require_numbers(hyper: Hyper) -> None:
     if hyper.degree_negatives + hyper.remote_negatives > hyper.uniform_negatives:
         raise ValueError("hyper: more negatives by degree and remote ones than drawn ones")
+    uniform = hyper.uniform_negatives - hyper.degree_negatives - hyper.remote_negatives
+    if hyper.other_side_negatives and uniform < hyper.chunk_edges:
+        raise ValueError(f"hyper: {uniform} uniform negatives for {hyper.chunk_edges} of the other side")
 
 
 def _known_rows(edges: EdgeSlice, lhs: Table, rhs: Table) -> list[tuple[str, KnownRows, int]]:

@@ -51,7 +51,10 @@ class CpuKernel:
         seed: int,
     ) -> None:
         require_arguments(self._spec, edges, lhs, rhs, parameters, hyper, control, seed)
-        numbers = Numbers.from_hyper(hyper, lhs_rows=lhs.trainable_rows, rhs_rows=rhs.trainable_rows)
+        one_table = lhs.embeddings is rhs.embeddings
+        numbers = Numbers.from_hyper(
+            hyper, lhs_rows=lhs.trainable_rows, rhs_rows=rhs.trainable_rows, one_table=one_table
+        )
         work = self._workspace(
             hyper, max(numbers.lhs_drawn, numbers.rhs_drawn), parameters.rhs, lhs.embeddings.shape[1]
         )
@@ -70,7 +73,7 @@ class CpuKernel:
             _side(rhs, parameters.rhs, parameters.rhs_global, edges.rhs_rows),
             numbers,
             work,
-            int(lhs.embeddings is rhs.embeddings),
+            int(one_table),
             np.uint64(seed),
             control.stop,
             control.progress,

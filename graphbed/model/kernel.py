@@ -71,6 +71,8 @@ class Hyper:
     """How many of `uniform_negatives` are the entities of random edges of the arrays of the slice."""
     remote_negatives: int = 0
     """How many of `uniform_negatives` are drawn from the read-only rows of a table, if it has some."""
+    other_side_negatives: bool = False
+    """The other side's entities of the chunk take the place of the first uniform ones, if both are of one table."""
     all_negatives: bool = False
     """Every trainable row is a negative, in table order, instead of same-batch and drawn ones."""
     lhs_negatives: bool = True
@@ -96,6 +98,7 @@ class Hyper:
             batch_negatives=config.num_batch_negs,
             uniform_negatives=config.num_uniform_negs,
             degree_negatives=round(config.degree_weighted_fraction * config.num_uniform_negs),
+            other_side_negatives=config.other_side_negs,
             all_negatives=entry.all_negs,
             lhs_negatives=not config.disable_lhs_negs,
             rhs_negatives=not config.disable_rhs_negs,

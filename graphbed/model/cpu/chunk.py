@@ -14,8 +14,9 @@ def look_ahead(edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Works
     """Draw the negatives of the next chunk: all its rows into `work.ahead`."""
     count, half = edges.weight.shape[0], work.ahead.shape[0] // 2
     lhs_stop, rhs_stop = count + numbers.lhs_drawn, half + count + numbers.rhs_drawn
-    choose_rows(edges.lhs_rows, lhs.ends, key, 0, lhs.table, numbers, work.ahead[:lhs_stop])
-    choose_rows(edges.rhs_rows, rhs.ends, key, numbers.lhs_drawn, rhs.table, numbers, work.ahead[half:rhs_stop])
+    own_lhs, own_rhs = edges.lhs_rows, edges.rhs_rows
+    choose_rows(own_lhs, own_rhs, lhs.ends, key, 0, lhs.table, numbers, work.ahead[:lhs_stop])
+    choose_rows(own_rhs, own_lhs, rhs.ends, key, numbers.lhs_drawn, rhs.table, numbers, work.ahead[half:rhs_stop])
 
 
 def begin_chunk(edges: Edges, lhs: Side, rhs: Side, numbers: Numbers, work: Workspace, same_table: int) -> None:

@@ -17,12 +17,20 @@ LINE = 16
 
 
 def choose_rows(
-    own: np.ndarray, ends: np.ndarray, key: np.uint64, first: int, table: Learned, numbers: Numbers, rows: np.ndarray
+    own: np.ndarray,
+    other: np.ndarray,
+    ends: np.ndarray,
+    key: np.uint64,
+    first: int,
+    table: Learned,
+    numbers: Numbers,
+    rows: np.ndarray,
 ) -> None:
     """The entities of one side into `rows`: `own`, then the drawn negatives.
 
     Those are every trainable row, or numbers first, first + 1, … of `key`: rows of random edges (`ends` holds those of
-    all edges), read-only rows if there are any, and trainable rows.
+    all edges), read-only rows if there are any, and trainable rows, the first of them replaced by `other`, the chunk's
+    entities of the other side, if those are asked for.
     """
     edges = own.shape[0]
     for i in range(edges):
@@ -44,6 +52,9 @@ def choose_rows(
         for k in range(degree, degree + remote):
             drawn[k] += table.trainable
     draw_rows(key, first + degree + remote, table.trainable, drawn[degree + remote :])
+    if numbers.other_side:
+        for i in range(edges):
+            drawn[degree + remote + i] = other[i]
 
 
 def gather(table: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:

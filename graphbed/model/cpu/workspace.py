@@ -82,13 +82,15 @@ class Numbers(NamedTuple):
     """How many of a side's drawn negatives are the entities of random edges; they come first."""
     remote: int
     """How many come from read-only rows, if there are any; they come next."""
+    other_side: int
+    """1 if the chunk's entities of the other side take the place of the drawn negatives that come after those."""
     lhs_side: int
     """1 if the lhs is corrupted."""
     rhs_side: int
 
     @classmethod
-    def from_hyper(cls, hyper: Hyper, *, lhs_rows: int, rhs_rows: int) -> Self:
-        """`lhs_rows` and `rhs_rows` are the trainable rows of the tables."""
+    def from_hyper(cls, hyper: Hyper, *, lhs_rows: int, rhs_rows: int, one_table: bool) -> Self:
+        """`lhs_rows` and `rhs_rows` are the trainable rows of the tables, which may be one."""
 
         def drawn(side: bool, rows: int) -> int:
             return 0 if not side else rows if hyper.all_negatives else hyper.uniform_negatives
@@ -107,6 +109,7 @@ class Numbers(NamedTuple):
             every=int(hyper.all_negatives),
             degree=hyper.degree_negatives,
             remote=hyper.remote_negatives,
+            other_side=int(hyper.other_side_negatives and one_table),
             lhs_side=int(hyper.lhs_negatives),
             rhs_side=int(hyper.rhs_negatives),
         )

@@ -90,9 +90,12 @@ def batches(
         first_B, size_B = firsts[begin : begin + chunks], sizes[begin : begin + chunks]
         edges_BN, present_BN = _places(first_B, size_B, device)
         starts: Sequence[int] = first_B.tolist()
-        drawn = drawn_rows(draws(seed, starts, device), len(starts), (lhs_E, rhs_E), tables, hyper)
-        own = (torch.where(present_BN, ends_E[edges_BN], 0) for ends_E in (lhs_E, rhs_E))
-        lhs_BP, rhs_BP = (torch.cat([own_BN, drawn_BJ], 1) for own_BN, drawn_BJ in zip(own, drawn, strict=True))
+        lhs_BN, rhs_BN = (torch.where(present_BN, ends_E[edges_BN], -1) for ends_E in (lhs_E, rhs_E))
+        drawn = drawn_rows(draws(seed, starts, device), (lhs_BN, rhs_BN), (lhs_E, rhs_E), tables, hyper)
+        lhs_BP, rhs_BP = (
+            torch.cat([own_BN.clamp(min=0), drawn_BJ], 1)
+            for own_BN, drawn_BJ in zip((lhs_BN, rhs_BN), drawn, strict=True)
+        )
         yield (
             Batch(
                 lhs=Entities(rows_BP=lhs_BP, known=lhs_known),

@@ -1,6 +1,6 @@
 """The negatives of a batch: one structure, drawn by the device itself or exactly as the CPU kernel draws."""
 
-# Shapes: B chunks, J drawn candidates of a side, E edges of the arrays of a slice.
+# Shapes: B chunks, N edges of the longest chunk, J drawn candidates of a side, E edges of the arrays of a slice.
 
 from collections.abc import Callable, Sequence
 
@@ -20,12 +20,19 @@ _MASK = 2**64 - 1
 
 
 def drawn_rows(
-    draw: Draw, chunks: int, ends: tuple[Tensor, Tensor], tables: tuple[Table, Table], hyper: Hyper
+    draw: Draw, own: tuple[Tensor, Tensor], ends: tuple[Tensor, Tensor], tables: tuple[Table, Table], hyper: Hyper
 ) -> tuple[Tensor, Tensor]:
-    """int64 [B, J] of the lhs and of the rhs; `ends` are the rows [E] of all edges of the arrays of the slice."""
+    """int64 [B, J] of the lhs and of the rhs.
+
+    `own` are the rows [B, N] of the chunks' edges, -1 = padding; `ends` those [E] of all edges of the arrays of the
+    slice.
+    """
+    chunks = len(own[0])
+    crossed = hyper.other_side_negatives and tables[0] is tables[1]
     drawn = []
     counter = 0
-    for enabled, ends_E, table in zip((hyper.lhs_negatives, hyper.rhs_negatives), ends, tables, strict=True):
+    enabled_sides = (hyper.lhs_negatives, hyper.rhs_negatives)
+    for enabled, other_BN, ends_E, table in zip(enabled_sides, reversed(own), ends, tables, strict=True):
         if hyper.all_negatives:
             everything = torch.arange(table.trainable_rows if enabled else 0, device=ends_E.device)
             drawn.append(everything.expand(chunks, -1))
@@ -34,6 +41,9 @@ def drawn_rows(
         ends_BJ = draw(counter, by_degree, len(ends_E))
         remote_BJ = draw(counter + by_degree, remote, max(table.read_only_rows, 1))
         uniform_BJ = draw(counter + by_degree + remote, uniform, max(table.trainable_rows, 1))
+        if crossed and enabled:
+            edges = other_BN.shape[1]
+            uniform_BJ[:, :edges] = torch.where(other_BN >= 0, other_BN, uniform_BJ[:, :edges])
         counter += by_degree + remote + uniform
         drawn.append(torch.cat([ends_E[ends_BJ], table.trainable_rows + remote_BJ, uniform_BJ], dim=1))
     return drawn[0], drawn[1]

@@ -50,6 +50,7 @@ def refusal(**changes: object) -> str:
         ({"entities": {"user": {"num_partitions": 0}, "item": {}}}, "entities.user.num_partitions"),
         ({"disable_lhs_negs": True, "disable_rhs_negs": True}, "one side must keep its negatives"),
         ({"num_batch_negs": 0, "num_uniform_negs": 0}, "one of them must be above 0"),
+        ({"num_batch_negs": 60, "num_uniform_negs": 50, "other_side_negs": True}, "take the place of 60 uniform neg"),
         ({"edges": {"train": {"files": []}}}, "edges.train.files"),
         ({"edges": {"train": {"files": ["x"], "columns": ["lhs", "rsh"]}}}, "'rsh' is none of lhs"),
         ({"edges": {"train": {"files": ["x"], "columns": ["lhs", "lhs", "rhs"]}}}, "a column is named twice"),

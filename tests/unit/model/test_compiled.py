@@ -74,6 +74,7 @@ def test_the_compiled_kernel_does_what_the_reference_does(spec: KernelSpec, batc
             rows=40,
             one_table=one_table,
             regularization=0.01,
+            other_side_negatives=uniform >= max(batch, 1),
         )
 
     compiled, reference = subject(), subject()

@@ -20,7 +20,7 @@ NEGATIVES = {"both": (4, 3), "batch": (4, 0), "uniform": (0, 4)}
 def draws_of(subject: Problem) -> dict[str, np.ndarray]:
     ends = torch.from_numpy(subject.edges.lhs_rows), torch.from_numpy(subject.edges.rhs_rows)
     draw = cpu_kernel_draws(SEED, [0], torch.device("cpu"))
-    lhs, rhs = drawn_rows(draw, 1, ends, (subject.lhs, subject.rhs), subject.hyper)
+    lhs, rhs = drawn_rows(draw, (ends[0][None], ends[1][None]), ends, (subject.lhs, subject.rhs), subject.hyper)
     return {"lhs": lhs[0].numpy(), "rhs": rhs[0].numpy()}
 
 
@@ -129,6 +129,8 @@ SOME = [spec for spec in all_specs() if spec.operator in (Operator.NONE, Operato
         {"shared": True},
         {"shared": True, "one_table": False},
         {"degree_negatives": 2},
+        {"other_side_negatives": True, "uniform": 7, "degree_negatives": 2},
+        {"other_side_negatives": True, "uniform": 7, "one_table": False},
     ],
     ids=str,
 )
@@ -149,6 +151,27 @@ def test_gradients_are_the_judges_with_a_bias_and_with_l2(
         changed = replace(changed, comparator=Comparator.L2)
     batch, uniform = NEGATIVES[negatives]
     agree(kernel, changed, problem(changed, batch=batch, uniform=uniform, regularization=0.1))
+
+
+def test_the_other_sides_entities_take_the_place_of_the_first_uniform_negatives():
+    subject = problem(SOME[0], uniform=7, degree_negatives=2)
+    crossed = replace(subject, hyper=replace(subject.hyper, other_side_negatives=True))
+    plain, drawn = draws_of(subject), draws_of(crossed)
+    for side, other in (("lhs", subject.edges.rhs_rows), ("rhs", subject.edges.lhs_rows)):
+        expected = np.concatenate([plain[side][:2], other, plain[side][6:]])
+        np.testing.assert_array_equal(drawn[side], expected)
+
+
+def test_padding_puts_no_entity_in_the_place_of_a_negative():
+    subject = problem(SOME[0], uniform=7, other_side_negatives=True)
+    ends = torch.from_numpy(subject.edges.lhs_rows), torch.from_numpy(subject.edges.rhs_rows)
+    padded = torch.tensor([[5, -1, -1, -1]])
+    draw = cpu_kernel_draws(SEED, [0], torch.device("cpu"))
+    tables = (subject.lhs, subject.rhs)
+    crossed, _ = drawn_rows(draw, (padded, padded), ends, tables, subject.hyper)
+    plain, _ = drawn_rows(draw, (padded, padded), ends, tables, replace(subject.hyper, other_side_negatives=False))
+    assert crossed[0, 0] == 5
+    np.testing.assert_array_equal(crossed[0, 1:], plain[0, 1:])
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
