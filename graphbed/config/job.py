@@ -209,8 +209,8 @@ class JobConfig(Section):
     degree_weighted_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of `num_uniform_negs` that is drawn by degree instead: the entities of random edges of the lease."""
     other_side_negs: bool = False
-    """The entities of a chunk's other side are negatives, too, in place of as many uniform ones, where both sides are of
-    one type: so every query meets its own entity. Needs as many uniform negatives as a chunk has edges."""
+    """Where both sides are of one type, the entities of a chunk's other side take the place of as many uniform
+    negatives: so every query meets its own entity. Needs as many uniform negatives as a chunk has edges."""
     filter_negatives: FilterNegatives = FilterNegatives.NONE
     """Whether a candidate that makes another known training edge is left out: none, chunk (edges of the same chunk), or
     bucket (edges of the same lease)."""
