@@ -262,9 +262,12 @@ class States(MemoryStateStore):
     def restart(self, *, forgotten: int) -> None:
         """Begin a new life with what was there so many changes ago; 0: with everything."""
         self._life += 1
+        before = self._jobs
         if forgotten and len(self._past) >= forgotten:
             self._jobs = dict(self._past[-forgotten])
         self._past.clear()
+        for job in before.keys() - self._jobs.keys():
+            self._observe(job, None)
         for job, (_, fields) in self._jobs.items():
             self._restarted(job, fields)
 
