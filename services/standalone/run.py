@@ -9,7 +9,6 @@ from graphbed.config.job import JobConfig
 from graphbed.config.load import dump_job
 from graphbed.errors import JobCancelled, JobPaused, ServerUnreachable
 from graphbed.logs import get_logger
-from graphbed.model.device_kernel import open_device
 from graphbed.storage.address import open_store
 from graphbed.storage.graph_document import read_graph
 from graphbed.storage.manifest import Manifest, read_manifest
@@ -51,6 +50,8 @@ def train(
     store = open_store(config.store, environ)
     read_graph(store, config.graph)
     if config.trainer.device is not Device.CPU:
+        from graphbed.model.device_kernel import open_device  # torch, for those who need it
+
         open_device(config.trainer.device)
     with StandaloneCluster(
         config.store, job=config.job, trainers=trainers, threads=config.trainer.threads, environ=environ

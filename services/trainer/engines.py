@@ -4,8 +4,6 @@ from typing import Protocol
 
 from graphbed.config.choices import Device
 from graphbed.model.cpu_kernel import cpu_kernel
-from graphbed.model.device.residency import Residency
-from graphbed.model.device_kernel import BATCH_EDGES, LOOK_BATCHES, DeviceKernel, open_device
 from graphbed.model.kernel import Kernel, KernelSpec
 
 
@@ -44,22 +42,11 @@ class CpuEngine:
         """Nothing is elsewhere."""
 
 
-class DeviceEngine:
-    """Torch on one device, where the tables of a lease stay until it is trained."""
-
-    most_threads: int | None = 1
-    portion_edges = BATCH_EDGES * LOOK_BATCHES
-
-    def __init__(self, residency: Residency) -> None:
-        self._residency = residency
-
-    def kernel(self, spec: KernelSpec) -> Kernel:
-        return DeviceKernel(spec, self._residency)
-
-    def release(self) -> None:
-        self._residency.release()
-
-
 def open_engine(device: Device) -> Engine:
     """The engine of a device. Raises InputError if this machine has no such device."""
-    return CpuEngine() if device is Device.CPU else DeviceEngine(Residency(open_device(device)))
+    if device is Device.CPU:
+        return CpuEngine()
+    # Only who needs torch waits for it: importing it costs several times what a trainer's start costs otherwise.
+    from services.trainer.device_engine import DeviceEngine
+
+    return DeviceEngine.open(device)

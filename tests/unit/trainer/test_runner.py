@@ -20,7 +20,8 @@ from graphbed.model.device.residency import Residency
 from graphbed.model.kernel import Table
 from graphbed.model.parameters import initial_parameters
 from graphbed.model.relations import RelationGroups
-from services.trainer.engines import DeviceEngine, Engine, open_engine
+from services.trainer.device_engine import DeviceEngine
+from services.trainer.engines import Engine, open_engine
 from services.trainer.jobs import Job
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.progress import ProgressBoard
