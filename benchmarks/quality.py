@@ -25,12 +25,16 @@ from services.standalone.run import train
 
 CORES = 2
 JOB = {"dimension": 100, "num_batch_negs": 128, "num_uniform_negs": 300}
+AS_EXAMPLES = {"operator_init": "random", "optimizer": "adagrad", "lr": 0.1}
 VARIANTS: dict[str, dict[str, object]] = {
-    "random": {"operator_init": "random", "optimizer": "adagrad", "lr": 0.1},
+    "linear": {**AS_EXAMPLES, "num_epochs": 16, "lr_schedule": "linear"},
+    "random": AS_EXAMPLES,
     "identity": {},
 }
-"""The job in two variants: as the examples have it, and with identity operators, Adagrad by row and η = 0.2."""
+"""The job in three variants: as the examples have it, with a learning rate that falls to zero or that stops at 0.43 of
+its first value; and with identity operators, Adagrad by row and η = 0.2."""
 SETTINGS = [
+    *(("linear", 1, 1, 1), ("linear", 4, 4, 1), ("linear", 8, 4, 1), ("linear", 16, 8, 1)),
     *(("random", 1, 1, 1), ("random", 4, 4, 1), ("random", 8, 4, 1), ("random", 16, 8, 1), ("random", 16, 4, 1)),
     *(("identity", 1, 1, 1), ("identity", 4, 4, 1), ("identity", 8, 4, 1), ("identity", 8, 8, 1)),
     *(("identity", 8, 8, 2), ("identity", 8, 8, 4), ("identity", 4, 4, 2)),
