@@ -2,6 +2,7 @@
 
 from graphbed.storage import layout
 from graphbed.storage.chain import named_objects
+from graphbed.storage.manifest import Manifest
 from graphbed.storage.tombstone import DELETED, is_tombstone
 from services.lockserver.state import JobState, Status
 from tests.simulation.observed_chain import ObservedChain
@@ -32,7 +33,8 @@ class ObservedObjects:
             assert newest is not None and is_tombstone(newest), f"{key} goes, and the job was not deleted"
             assert key != layout.manifest(self._job, newest.sequence), "the tombstone goes"
             assert folder != "generations", f"{key} goes, whose number would be used again"
-            assert state is None or state.header.status is Status.DELETED, f"{key} goes, and the job works"
+            ended = state is None or state.header.status is Status.DELETED or _is_over(state, newest)
+            assert ended, f"{key} goes, and the job works"
         if folder in _MADE:
             self._goes(key, state)
 
@@ -42,10 +44,15 @@ class ObservedObjects:
         assert newest is not None, f"{key} goes, and there is no manifest yet"
         assert all(key != needed.key for needed in named_objects(newest)), f"{key} goes, {newest.sequence} needs it"
         self._chain.require_grace(key)
-        if state is None or state.header.manifest_sequence < newest.sequence or newest.status == DELETED:
-            return  # nobody goes on from a state that is older than a manifest, or from one of a deleted job
+        if state is None or _is_over(state, newest) or newest.status == DELETED:
+            return  # nobody goes on from there
         assert all(key != receipt.key for receipt in state.receipts()), f"{key} goes, which is current"
         for lease in state.leases.values():
             assert lease.lease_id not in key, f"{key} goes, which a live lease has stored"
             starts = [start.version.key for start in lease.partitions if start.version]
             assert key not in starts, f"{key} goes, which a live lease starts from"
+
+
+def _is_over(state: JobState, newest: Manifest) -> bool:
+    """Whether the state is older than a manifest, so that nobody goes on from it."""
+    return state.header.manifest_sequence < newest.sequence
