@@ -109,17 +109,18 @@ class Deleter:
         for batch in islice(_batches(job, going), BATCHES):
             buried = tombstone(self._store, job)
             header = self._jobs.header(job)
-            if buried is None or (header is not None and header.status is not Status.DELETED):
+            if buried is None or (header is not None and header.manifest_sequence > buried.sequence):
                 break  # the name is another job's by now
             kept = layout.manifest(job, buried.sequence)
             batch = [key for key in batch if key != kept]
             self._store.delete_many(batch)
             gone += batch
-        finished = is_name_free(self._store, job) and len(gone) >= len(going) - 1
-        if finished:
+        buried = tombstone(self._store, job)
+        finished = buried is not None and is_name_free(self._store, job) and len(gone) >= len(going) - 1
+        if buried is not None and finished:
             if self._parameters is not None:
                 self._parameters.forget(job)
-            finished = self._jobs.remove(job)
+            finished = self._jobs.remove(job, buried.sequence)
         size = sum(sizes[key] for key in gone)
         return Deleted(objects=deleted.objects + len(gone), bytes=deleted.bytes + size, finished=finished)
 

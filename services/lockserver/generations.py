@@ -7,9 +7,10 @@ from enum import Enum, StrEnum
 from graphbed.errors import ManifestForeign
 from graphbed.storage.chain import Link
 from graphbed.storage.generation import Generation
+from graphbed.storage.tombstone import is_tombstone
 from services.lockserver.lifecycle import record_manifest
 from services.lockserver.records import RequestKind, TrainerRecord
-from services.lockserver.state import Header, JobState
+from services.lockserver.state import Header, JobState, Status
 
 
 class Reason(StrEnum):
@@ -60,13 +61,16 @@ def standing(
 def adopted(state: JobState, newest: Link | None) -> JobState | None:
     """The state as one may go on with it, or None if it is older than the newest manifest or of another history.
 
-    It takes note of a newest manifest that follows it directly: that one's writer died before it could.
+    It takes note of a newest manifest that follows it directly: that one's writer died before it could. A tombstone
+    follows only what says that the job is deleted; any other state is one that the state store was put back to.
     """
     if newest is None:
         return state if state.header.manifest_sequence == 0 else None
     if newest.manifest is None:
         # Damaged after it was noted: the state knows what it said.
         return state if state.header.manifest_sequence == newest.sequence else None
+    if is_tombstone(newest.manifest) and state.header.status is not Status.DELETED:
+        return None
     try:
         delta = record_manifest(state, newest.manifest, newest.sha256)
     except ManifestForeign:

@@ -179,10 +179,10 @@ class JobTable:
         """The header as the state store has it now; None, and nothing begun, if there is no state."""
         return self._states.header(job)
 
-    def remove(self, job: str) -> bool:
-        """Forget a job that is deleted; False, and nothing changed, if its name is another job's by now."""
+    def remove(self, job: str, tombstone: int) -> bool:
+        """Forget the job whose last manifest is `tombstone`; False, and nothing changed, if another has its name."""
         with self._lock(job):
-            return self._states.remove(job) and self.is_gone(job)
+            return self._states.remove(job, tombstone) and self.is_gone(job)
 
     def is_gone(self, job: str) -> bool:
         """Whether the state store has no job of this name; if so, this server forgets what it knew of one."""

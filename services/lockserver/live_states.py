@@ -129,13 +129,16 @@ class LiveStates:
             )
         raise StateContended(job=job)
 
-    def remove(self, job: str) -> bool:
-        """Forget the state of a job that is deleted; False, and nothing changed, if it is another one by now."""
+    def remove(self, job: str, tombstone: int) -> bool:
+        """Forget the state of the job whose last manifest is `tombstone`; False, and nothing changed, if it is not its.
+
+        The state may say that the job still runs, if the state store was put back.
+        """
         try:
             held = self._whole(job)
         except JobUnknown:
             return True
-        if held.state.header.status is not Status.DELETED:
+        if held.state.header.manifest_sequence > tombstone:
             return False
         with self._call("remove"):
             removed = self._state.remove(job, held.tag)
