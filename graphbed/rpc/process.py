@@ -13,6 +13,9 @@ from graphbed.errors import GraphbedError
 from graphbed.rpc import environment
 from graphbed.whole_file import whole_file
 
+_LOOK_SECONDS = 0.2
+"""Python handles signals on the main thread, and one that the kernel gave to another thread does not wake it."""
+
 log = logs.get_logger("graphbed.rpc")
 
 
@@ -59,7 +62,8 @@ def run_process(start: Callable[[], Stoppable], *, environ: Mapping[str, str], s
     if address_file is not None:
         write_addresses(Path(address_file), server)
     log.info("serving", address=server.address, metrics=server.metrics_address)
-    stopping.wait()
+    while not stopping.wait(_LOOK_SECONDS):
+        pass  # a signal that met another thread has its handler run now
     log.info("stopping", grace_seconds=grace_seconds)
     server.stop(grace_seconds)
     log.info("stopped")

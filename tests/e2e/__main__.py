@@ -24,7 +24,6 @@ from tests.e2e.story import Story
 
 FOLDER = ROOT / "runs/e2e"
 EXPECTED_MRR, MRR_TOLERANCE = 0.319, 0.01
-FIRST_COMMIT_SECONDS = 60.0
 
 
 def main() -> int:
@@ -103,8 +102,6 @@ def main() -> int:
 
 def _require_promised(figures: dict[str, Any]) -> None:
     assert abs(figures["mrr"] - EXPECTED_MRR) <= MRR_TOLERANCE, f"MRR {figures['mrr']}, expected {EXPECTED_MRR}"
-    first = figures["up_to_first_commit_seconds"]
-    assert first <= FIRST_COMMIT_SECONDS, f"the first lease was committed {first} s after up"
 
 
 def _keep_logs(cluster: Cluster) -> None:

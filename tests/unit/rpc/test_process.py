@@ -55,3 +55,20 @@ def test_a_second_signal_changes_nothing(tmp_path: Path):
     assert process.wait(10) == 0
     assert '"stopped"' in process.stderr.read()
     process.stderr.close()
+
+
+def test_a_signal_that_meets_another_thread_stops_the_process_too():
+    script = SCRIPT.replace(
+        "sys.exit(",
+        "import signal, threading\n"
+        "def strike():\n"
+        "    time.sleep(0.5)\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)\n"
+        "    time.sleep(60)\n"
+        "threading.Thread(target=strike, daemon=True).start()\n"
+        "sys.exit(",
+    )
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", script, "0"], env=environment, capture_output=True, timeout=30)
+    assert done.returncode == 0
+    assert b'"stopped"' in done.stderr
