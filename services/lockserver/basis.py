@@ -55,8 +55,9 @@ class BasisFinder:
             raise CheckpointsGone(job=job, state=self._state_address, store=self._store.address)
         links = walk_back(self._store, job)
         link = next(links, None)
-        if state is not None and (own := adopted(state, link)) is not None:
-            context.require_same(own.header)
+        own = adopted(state, link) if state is not None else None
+        # One of an older job of this name: the state store was put back to before that was deleted.
+        if own is not None and context.is_same(own.header):
             damage = missing_object(self._store, [StoredVersion.from_receipt(receipt) for receipt in own.receipts()])
             if not damage:
                 noted = _leases_of(link.manifest) if link is not None and link.manifest is not None else ()

@@ -61,6 +61,10 @@ class JobContext:
         plan = Plan.without_graph(config, [entry.bucket for entry in manifest.progress])
         return cls(config=config, config_yaml=text, graph_sha256=manifest.graph_sha256, plan=plan, has_graph=False)
 
+    def is_same(self, header: Header | Manifest) -> bool:
+        """Whether a state or manifest belongs to this configuration and this graph."""
+        return (header.graph_sha256, header.config_sha256) == (self.graph_sha256, self.config.digest())
+
     def require_same(self, header: Header | Manifest) -> None:
         """Raise ConfigDiffers if a state or manifest belongs to another configuration or another graph."""
         if header.graph_sha256 != self.graph_sha256:

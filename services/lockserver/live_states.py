@@ -119,10 +119,11 @@ class LiveStates:
         job = context.config.job
         for _ in range(ATTEMPTS):
             remembered = self.remembered(job)
-            held = self._read(context)
+            held = self._read(job)
             if held is None:
                 self._require_document(context)
             elif self._is_good(job, held.state.header):
+                context.require_same(held.state.header)
                 return held
             self._takeover.begin(
                 context, self._reason(job, held), identity=self._standings.identity, remembered=remembered
@@ -173,11 +174,12 @@ class LiveStates:
         """Go back to manifest `sequence` in a new generation; return the new manifest, which is there by now."""
         job = context.config.job
         remembered = self.remembered(job)
-        held = self._read(context)
+        held = self._read(job)
         if held is not None:
             # Raises where another lock server goes on in another state store: that one is to be asked.
-            self._is_good(job, held.state.header)
-            if held.state.header.status is Status.DELETED:
+            if self._is_good(job, held.state.header):
+                context.require_same(held.state.header)
+            if context.is_same(held.state.header) and held.state.header.status is Status.DELETED:
                 raise JobDeleted(job=job)
         return self._takeover.begin(
             context,
@@ -215,9 +217,8 @@ class LiveStates:
         moved = held.state.header.state_identity != self._standings.identity
         return Reason.STORE_CHANGED if moved else Reason.GENERATION_OLD
 
-    def _read(self, context: JobContext) -> Held | None:
-        """The state as the state store has it; None if it has none. Raises ConfigDiffers."""
-        job = context.config.job
+    def _read(self, job: str) -> Held | None:
+        """The state as the state store has it, which may be that of an older job of this name; None if it has none."""
         held = self._held.get(job)
         try:
             with self._call("tag"):
@@ -227,7 +228,6 @@ class LiveStates:
             found = (self._followed(job, held) if held is not None else None) or self._whole(job)
         except JobUnknown:
             return None
-        context.require_same(found.state.header)
         self._held[job] = found
         return found
 

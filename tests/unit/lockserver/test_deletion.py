@@ -355,6 +355,29 @@ def test_a_new_job_of_the_name_survives_the_loss_of_its_state(store: FailingStor
     assert len(commit_log(store, JOB)) == 2
 
 
+@pytest.mark.parametrize("buried", [False, True])
+def test_a_new_job_of_the_name_survives_a_state_store_put_back_to_the_old_ones_state(
+    store: FailingStore, cluster: Cluster, buried: bool
+):
+    if buried:
+        cluster.jobs.update(JOB, lambda now: lifecycle.delete(now, JOB))
+        cluster.manifests.record(JOB)
+    old = cluster.state.read(JOB)
+    delete(cluster)
+    config = cluster.submit(square_schema(4), relations=WITH_OPERATOR, dimension=8)
+    if not buried:  # else its only manifest follows the tombstone directly
+        cluster.work(2)
+        cluster.manifests.write(JOB)
+    state = PutBack()
+    state.create(JOB, *old)
+    again = Cluster(store, state=state)
+    begun = again.jobs.current(JOB)
+    assert (begun.header.config_sha256, begun.header.status) == (config.digest(), Status.RUNNING)
+    again.work_to_the_end()
+    again.manifests.write(JOB)
+    assert len(commit_log(store, JOB)) > 2
+
+
 def test_a_server_that_remembers_the_job_forgets_it_when_another_has_deleted_it(store: FailingStore, cluster: Cluster):
     other = Cluster(store, state=cluster.state)
     other.observer.tick()
