@@ -27,7 +27,7 @@ CORES = 2
 JOB = {"dimension": 100, "num_batch_negs": 128, "num_uniform_negs": 300}
 AS_EXAMPLES = {"operator_init": "random", "optimizer": "adagrad", "lr": 0.1}
 VARIANTS: dict[str, dict[str, object]] = {
-    "linear": {**AS_EXAMPLES, "num_epochs": 16, "lr_schedule": "linear"},
+    "linear": {**AS_EXAMPLES, "num_epochs": 12, "lr_schedule": "linear"},
     "random": AS_EXAMPLES,
     "identity": {},
 }
