@@ -36,7 +36,7 @@ def start(job_file: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def test_an_interrupted_run_keeps_its_commits_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    config = codex_job(store_url(tmp_path), num_epochs=120, num_uniform_negs=800, dimension=64)
+    config = codex_job(store_url(tmp_path), num_epochs=60, num_uniform_negs=800, dimension=64)
     store = open_store(config.store, {})
     ingest_quietly(config, store)
     job_file = tmp_path / "job.yaml"
