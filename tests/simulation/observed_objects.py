@@ -33,7 +33,7 @@ class ObservedObjects:
             assert newest is not None and is_tombstone(newest), f"{key} goes, and the job was not deleted"
             assert key != layout.manifest(self._job, newest.sequence), "the tombstone goes"
             assert folder != "generations", f"{key} goes, whose number would be used again"
-            ended = state is None or state.header.status is Status.DELETED or _is_over(state, newest)
+            ended = state is None or state.header.status is Status.DELETED or is_over(state, newest)
             assert ended, f"{key} goes, and the job works"
         if folder in _MADE:
             self._goes(key, state)
@@ -44,7 +44,7 @@ class ObservedObjects:
         assert newest is not None, f"{key} goes, and there is no manifest yet"
         assert all(key != needed.key for needed in named_objects(newest)), f"{key} goes, {newest.sequence} needs it"
         self._chain.require_grace(key)
-        if state is None or _is_over(state, newest) or newest.status == DELETED:
+        if state is None or is_over(state, newest) or newest.status == DELETED:
             return  # nobody goes on from there
         assert all(key != receipt.key for receipt in state.receipts()), f"{key} goes, which is current"
         for lease in state.leases.values():
@@ -53,6 +53,6 @@ class ObservedObjects:
             assert key not in starts, f"{key} goes, which a live lease starts from"
 
 
-def _is_over(state: JobState, newest: Manifest) -> bool:
+def is_over(state: JobState, newest: Manifest) -> bool:
     """Whether the state is older than a manifest, so that nobody goes on from it."""
     return state.header.manifest_sequence < newest.sequence

@@ -11,7 +11,7 @@ from tests.simulation.ledger import Ledger, require_snapshot, skips
 from tests.simulation.observed_chain import ObservedChain
 from tests.simulation.observed_changes import ObservedChanges
 from tests.simulation.observed_grants import ObservedGrants
-from tests.simulation.observed_objects import ObservedObjects
+from tests.simulation.observed_objects import ObservedObjects, is_over
 from tests.simulation.stores import Objects
 from tests.simulation.world import World
 
@@ -71,11 +71,11 @@ class Observer:
 
     def removed(self, job: str) -> None:
         """The state was removed for good: the job was deleted, and all that is left of it is its tombstone."""
-        newest, header = self.chain.newest, self._state.header if self._state is not None else None
+        newest, state = self.chain.newest, self._state
         assert newest is not None and is_tombstone(newest), "a job goes without a tombstone"
+        assert state is not None, "a job goes that has no state"
         # A state that the state store was put back to says less.
-        is_over = header is not None and header.manifest_sequence < newest.sequence
-        assert is_over or (header is not None and header.status is Status.DELETED), f"a job goes with {header}"
+        assert is_over(state, newest) or state.header.status is Status.DELETED, f"a job goes that is {state.header}"
         for key in (layout.job_document(job), *self._objects.list(layout.manifests(job))):
             left = key in self._objects.data and key != layout.manifest(job, newest.sequence)
             assert not left, f"the job is gone, and {key} is there"
